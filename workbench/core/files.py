@@ -1,0 +1,83 @@
+"""Writing files so that a reader sees the old one or the new one, never half of one."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from workbench.core.errors import WorkbenchError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it takes the place of `path`.
+
+    The content is fsynced before the rename and the folder after it. On any exception, a full
+    disk among them, the temporary file is removed and `path` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write `content` to `path` as UTF-8, whole or not at all."""
+    write_bytes(path, content.encode())
+
+
+@contextmanager
+def locked(path: Path, *, timeout: float = 600.0, what: str | None = None) -> Iterator[None]:
+    """Hold the lock file `path` against other processes and threads.
+
+    Parameters
+    ----------
+    path
+        The lock file. The system releases it when its holder dies, however it dies.
+    timeout
+        Seconds to wait for another holder.
+    what
+        What is being locked, for the message.
+
+    Raises
+    ------
+    WorkbenchError
+        If another process kept the lock for longer than `timeout`.
+
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock: Any = FileLock(path, timeout=timeout)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        message = f"{what or path} is in use by another process (waited {timeout:g} s)"
+        raise WorkbenchError(message) from error
+    try:
+        yield
+    finally:
+        lock.release()
