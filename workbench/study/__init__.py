@@ -1,0 +1,32 @@
+"""The study: one document that says which data, venues, strategy, risk, sweep and live setup."""
+
+from workbench.study.document import (
+    DataSpec,
+    FileData,
+    Instrument,
+    Live,
+    Risk,
+    SampleData,
+    Strategy,
+    Study,
+    Sweep,
+    Venue,
+)
+from workbench.study.load import load, schema
+from workbench.study.store import StudyStore
+
+__all__ = [
+    "DataSpec",
+    "FileData",
+    "Instrument",
+    "Live",
+    "Risk",
+    "SampleData",
+    "Strategy",
+    "Study",
+    "StudyStore",
+    "Sweep",
+    "Venue",
+    "load",
+    "schema",
+]

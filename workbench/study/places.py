@@ -1,0 +1,38 @@
+"""Where each value of a study was written: file and line by path."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from workbench.core.errors import Issue
+
+type Path = tuple[str | int, ...]
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """Write a path the way errors and ``-p`` do: ``data.0.start``."""
+    return ".".join(str(part) for part in path)
+
+
+@dataclass(slots=True)
+class Places:
+    """File and line of every key and item.
+
+    Attributes
+    ----------
+    lines
+        ``(file, line)`` by path; line is None for values from the environment or ``-p``.
+    file
+        The file named for what is missing altogether.
+
+    """
+
+    lines: dict[Path, tuple[str, int | None]] = field(default_factory=dict)
+    file: str | None = None
+
+    def issue(self, message: str, path: Sequence[str | int]) -> Issue:
+        """Return an issue at `path`, at the line of the nearest part that was written."""
+        known = tuple(path)
+        while known and known not in self.lines:
+            known = known[:-1]
+        file, line = self.lines.get(known, (self.file, None))
+        return Issue(message, dotted(path), file, line)
