@@ -104,16 +104,16 @@ class Breakout(Strategy):
     def enter(self, side: OrderSide) -> None:
         """Send the entry, unless a trade is under way."""
         mine = (None, self.config.instrument_id, self.strategy_id)
-        under_way = (
+        if (
             self.cache.positions_open_count(*mine)
             or self.cache.orders_inflight_count(*mine)
             or self.cache.orders_open_count(*mine)
-        )
+        ):
+            return
         self.stop_distance = self.config.stop * self.atr.value
         self.target_distance = self.config.target * self.atr.value
-        # A stop closer than a tick would be at the entry price itself.
-        if under_way or min(self.stop_distance, self.target_distance) < self.tick:
-            return
+        if min(self.stop_distance, self.target_distance) < self.tick:
+            return  # nothing moves: stop or target would be at the entry price itself
         order = self.order_factory.market(self.config.instrument_id, side, self.size)
         self.entry = order.client_order_id
         self.submit_order(order)
