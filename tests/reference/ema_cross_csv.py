@@ -12,6 +12,7 @@ import json
 import sys
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 
 from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common import LoggerConfig, LogLevel
@@ -34,7 +35,7 @@ from nautilus_trader.model import (
 
 from workbench.strategies.ema_cross import EMACross, EMACrossConfig
 
-csv_path = sys.argv[1]
+csv_path = Path(sys.argv[1])
 fast, slow = (int(text) for text in (sys.argv[2:4] or ("10", "50")))
 volume = Quantity.from_str(sys.argv[4] if len(sys.argv) > 4 else "1")
 
@@ -57,7 +58,7 @@ instrument = CurrencyPair(
 )
 
 bars = []
-with open(csv_path, newline="") as file:
+with csv_path.open(newline="") as file:
     for row in csv.DictReader(file):
         # Whole seconds are exact as a float, nanoseconds would not be.
         ts = int(datetime.fromisoformat(row["timestamp"]).timestamp()) * 1_000_000_000

@@ -34,7 +34,6 @@ from nautilus_trader.model import (
     Price,
     Quantity,
     Symbol,
-    Venue,
 )
 from nautilus_trader.trading import Strategy, StrategyConfig
 

@@ -198,7 +198,7 @@ def statistics(
     """
     calendar = None if price_times is None else Calendar.of(price_times)
     tables = (_Columns(equity), _Columns(positions), _Columns(fills))
-    names = dict.fromkeys(str(name) for table in tables for name in table.currencies())
+    names = dict.fromkeys(str(name) for table in tables for name in table.currencies() if name)
     traded = {name: np.count_nonzero(tables[1].text("currency") == name) for name in names}
     ordered = sorted(names, key=lambda name: -traded[name])
     if not ordered:

@@ -1,16 +1,29 @@
 """Where each value of a study was written: file and line by path."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from workbench.core.errors import Issue
 
 type Path = tuple[str | int, ...]
+"""Keys and list positions from the top of the document to a value."""
 
 
 def dotted(path: Sequence[str | int]) -> str:
     """Write a path the way errors and ``-p`` do: ``data.0.start``."""
     return ".".join(str(part) for part in path)
+
+
+def paths(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Yield the path of `value`, then of everything in it."""
+    yield path
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from paths(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from paths(item, (*path, index))
 
 
 @dataclass(slots=True)

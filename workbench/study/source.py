@@ -1,26 +1,23 @@
 """Reading study files: YAML or JSON into plain values, with the line of each."""
 
-import os
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from workbench.core.errors import Issue, StudyError
 from workbench.study.places import Path, Places, dotted
+from workbench.study.values import MAX_DEPTH, MAX_VALUES, fault
 
-MAX_BYTES = 1_000_000
-# Aliases make a small file stand for a huge document ("billion laughs").
-MAX_VALUES = 50_000
-MAX_DEPTH = 40
+MAX_BYTES = 256_000
 
-ENVIRONMENT_PREFIX = "WORKBENCH__"
-
-type Override = tuple[Path, Any, str]
-"""Path, value and the place it came from (``environment X`` or ``-p``)."""
+_TAG = "tag:yaml.org,2002:"
+_BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
 
 
 def read(path: FilePath, shown: str | None = None) -> tuple[dict[str, Any], Places]:
@@ -29,192 +26,224 @@ def read(path: FilePath, shown: str | None = None) -> tuple[dict[str, Any], Plac
     Parameters
     ----------
     path
-        A YAML or JSON file (JSON is read as the YAML it is).
+        A YAML file, or a JSON file if its name ends in ``.json``.
     shown
         How errors name the file; default `path`.
+
+    Returns
+    -------
+    tuple
+        The content and where each value of it stands.
 
     Raises
     ------
     StudyError
-        If it cannot be read, is not YAML, or is not a mapping at its top.
+        If it cannot be read, is not YAML or JSON, or is not a mapping at its top.
 
     """
     name = shown or str(path)
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise StudyError(Issue(f"cannot be read: {error.strerror}", file=name)) from None
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise StudyError(Issue(f"cannot be read: {reason}", file=name)) from None
     if len(raw) > MAX_BYTES:
-        raise StudyError(Issue(f"has {len(raw)} bytes, a study has at most {MAX_BYTES}", file=name))
+        raise StudyError(Issue(f"is too large: a study has at most {MAX_BYTES} bytes", file=name))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise StudyError(Issue("is not UTF-8 text", file=name, line=line)) from None
+    if path.suffix.lower() == ".json":
+        _check_json(text, name)
     return parse(text, name)
 
 
 def parse(text: str, name: str) -> tuple[dict[str, Any], Places]:
-    """Parse one document; see `read`."""
+    """Parse one YAML document; see `read`."""
     try:
-        tree = YAML(typ="rt", pure=True).load(text)
+        root = _compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = error.problem or error.context or "is not YAML"
-        first = str(problem).splitlines()[0]
         line = mark.line + 1 if mark else None
+        raise StudyError(Issue(_yaml_problem(error), file=name, line=line)) from None
+    except YAMLError as error:  # a character YAML does not allow
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        first = str(error).splitlines()[0]
         raise StudyError(Issue(f"is not valid YAML: {first}", file=name, line=line)) from None
-    # ruamel raises ValueError and the like on some malformed scalars (a date such as 2024-13-45).
-    except (YAMLError, ValueError, RecursionError, TypeError, KeyError, AttributeError, AssertionError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StudyError(Issue(f"is not valid YAML: {first}", file=name)) from None
-    if tree is None:
-        raise StudyError(Issue("is empty: a study begins with 'schema: 1'", file=name))
-    if not isinstance(tree, CommentedMap):
-        kind = "a list" if isinstance(tree, CommentedSeq) else "a single value"
-        raise StudyError(Issue(f"holds {kind}, a study is a mapping of keys", file=name, line=1))
-    places = Places(file=name)
-    reader = _Reader(name, places)
-    return reader.plain(tree, ()), places
+    if root is None:
+        raise StudyError(Issue("is empty: a study begins with 'schema: 1'", file=name, line=1))
+    if not isinstance(root, MappingNode):
+        kind = "a list" if isinstance(root, SequenceNode) else "a single value"
+        message = f"holds {kind}, a study is a group of keys that begins with 'schema: 1'"
+        raise StudyError(Issue(message, file=name, line=root.start_mark.line + 1))
+    reader = _Reader(name)
+    content = reader.value(root, ())
+    if reader.issues:
+        raise StudyError(reader.issues)
+    return content, reader.places
+
+
+def parse_value(text: str, path: Path, origin: str) -> Any:
+    """Read one value as YAML would (``20``, ``[1, 2]``, ``true``); other text stays text.
+
+    `path` and `origin` are where it goes and where it came from, for the error.
+    """
+    try:
+        root = _compose(text)
+    except YAMLError:
+        root = None
+    reader = _Reader(origin, with_lines=False)
+    value = text if root is None else reader.value(root, path)
+    if root is None and (problem := fault(text)):
+        reader.issue(problem, path)
+    if reader.issues:
+        raise StudyError(reader.issues)
+    return value
+
+
+class _ShallowComposer(Composer):
+    """A composer that refuses deep nesting while it reads, before Python's stack is used up."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            mark = self.parser.peek_event().start_mark
+            raise ComposerError(None, None, f"nested more than {MAX_DEPTH} levels deep", mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+def _compose(text: str) -> Node | None:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _ShallowComposer
+    root: Node | None = yaml.compose(text)
+    return root
+
+
+def _yaml_problem(error: MarkedYAMLError) -> str:
+    problem = str(error.problem or error.context).splitlines()[0]
+    if "\\t" in problem:
+        problem = "indent with spaces, found a tab"
+    return f"is not valid YAML: {problem}"
+
+
+def _check_json(text: str, name: str) -> None:
+    """Refuse what YAML would let pass in a JSON file, such as a trailing comma."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        message = f"is not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+        raise StudyError(Issue(message, file=name, line=error.lineno)) from None
+    except (ValueError, RecursionError):
+        return  # too many digits or levels; the reader names the line
 
 
 class _Reader:
-    """Turns ruamel's tree into plain values, noting lines and refusing bombs."""
+    """Turns YAML nodes into plain values, noting lines and refusing bombs."""
 
-    def __init__(self, name: str, places: Places) -> None:
-        self.name, self.places, self.values = name, places, 0
+    def __init__(self, name: str, *, with_lines: bool = True) -> None:
+        self.name, self.with_lines = name, with_lines
+        self.places = Places(file=name)
+        self.issues: list[Issue] = []
+        self.count = 0
 
-    def plain(self, node: Any, path: Path) -> Any:
-        self.values += 1
-        if self.values > MAX_VALUES or len(path) > MAX_DEPTH:
+    def issue(self, message: str, path: Path, node: Node | None = None) -> None:
+        self.issues.append(Issue(message, dotted(path), self.name, self.line(node)))
+
+    def line(self, node: Node | None) -> int | None:
+        return node.start_mark.line + 1 if node is not None and self.with_lines else None
+
+    def value(self, node: Node, path: Path) -> Any:
+        self.tick(node, path)
+        tag = str(node.tag).removeprefix(_TAG)
+        if isinstance(node, ScalarNode):
+            return self.scalar(node, tag, path)
+        if tag not in ("map", "seq"):
+            self.issue(f"the tag '{node.tag}' means nothing in a study", path, node)
+            return None
+        if isinstance(node, MappingNode):
+            return self.mapping(node, path)
+        items = []
+        for index, item in enumerate(node.value):
+            here = (*path, index)
+            self.places.lines[here] = (self.name, self.line(item))
+            items.append(self.value(item, here))
+        return items
+
+    def tick(self, node: Node, path: Path) -> None:
+        """Count a visit: aliases are visited each time they are used."""
+        self.count += 1
+        if self.count > MAX_VALUES or len(path) > MAX_DEPTH:
             message = f"is too large: at most {MAX_VALUES} values, {MAX_DEPTH} levels deep"
-            raise StudyError(Issue(message, dotted(path[:3]), self.name))
-        if isinstance(node, CommentedMap):
-            content: dict[str, Any] = {}
-            for key, value in node.items():
-                if not isinstance(key, str):
-                    line = node.lc.data[key][0] + 1 if key in (node.lc.data or {}) else None
-                    message = f"keys are text, found {key!r}; write it in quotes"
-                    raise StudyError(Issue(message, dotted(path), self.name, line))
-                here = (*path, key)
-                # A merged-in key (<<) has no line of its own.
-                mark = (node.lc.data or {}).get(key)
-                self.places.lines[here] = (self.name, mark[0] + 1 if mark else node.lc.line + 1)
-                content[str(key)] = self.plain(value, here)
-            return content
-        if isinstance(node, CommentedSeq):
-            items = []
-            for index, value in enumerate(node):
-                here = (*path, index)
-                mark = (node.lc.data or {}).get(index)
-                self.places.lines[here] = (self.name, mark[0] + 1 if mark else node.lc.line + 1)
-                items.append(self.plain(value, here))
-            return items
-        return _scalar(node)
+            raise StudyError(Issue(message, dotted(path[:4]), self.name, self.line(node)))
 
+    def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        content: dict[str, Any] = {}
+        for key, item, merged in self.pairs(node, path):
+            if not isinstance(key, ScalarNode) or str(key.tag) != f"{_TAG}str" or fault(key.value):
+                found = repr(key.value) if isinstance(key, ScalarNode) else "a list or group"
+                self.issue(f"keys are text, found {found}; write it in quotes", path, key)
+                continue
+            here = (*path, str(key.value))
+            if key.value in content:
+                if not merged:
+                    _, first = self.places.lines[here]
+                    line = f" on line {first}" if first else ""
+                    self.issue(f"the key '{key.value}' stands twice, first{line}", here, key)
+                continue
+            self.places.lines[here] = (self.name, self.line(key))
+            content[str(key.value)] = self.value(item, here)
+        return content
 
-def _scalar(node: Any) -> Any:
-    """Turn ruamel's own scalar types into Python's."""
-    if isinstance(node, bool) or node is None:
-        return node
-    for kind in (int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    if hasattr(node, "isoformat"):
-        return node.isoformat()  # dates stay text here; the field that takes one reads it
-    return str(node)
-
-
-def parse_value(text: str) -> Any:
-    """Read one value as YAML would (``20``, ``[1, 2]``, ``true``); text stays text."""
-    try:
-        value = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError, RecursionError, TypeError, KeyError, AttributeError, AssertionError):
-        return text
-    return _scalar(value) if not isinstance(value, list | dict) else value
-
-
-def merge(
-    base: dict[str, Any], places: Places, other: Mapping[str, Any], other_places: Places
-) -> dict[str, Any]:
-    """Lay `other` over `base`: mappings merge key by key, anything else is replaced."""
-    merged = _merge(base, other, (), places, other_places)
-    assert isinstance(merged, dict)
-    return merged
-
-
-def _merge(base: Any, other: Any, path: Path, places: Places, other_places: Places) -> Any:
-    if isinstance(base, dict) and isinstance(other, Mapping):
-        merged = dict(base)
-        for key, value in other.items():
-            here = (*path, key)
-            merged[key] = _merge(base.get(key), value, here, places, other_places)
-            if here in other_places.lines:
-                places.lines[here] = other_places.lines[here]
-        return merged
-    stale = [known for known in places.lines if known[: len(path)] == path and known != path]
-    for known in stale:
-        del places.lines[known]
-    for known, place in other_places.lines.items():
-        if known[: len(path)] == path:
-            places.lines[known] = place
-    return other
-
-
-def environment_overrides(environ: Mapping[str, str] | None = None) -> list[Override]:
-    """Return what ``WORKBENCH__SECTION__KEY`` variables set, in the order of their names."""
-    environ = os.environ if environ is None else environ
-    overrides: list[Override] = []
-    for name in sorted(environ):
-        if name.startswith(ENVIRONMENT_PREFIX) and len(name) > len(ENVIRONMENT_PREFIX):
-            parts = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-            path = tuple(int(part) if part.isdecimal() else part for part in parts)
-            overrides.append((path, parse_value(environ[name]), f"environment {name}"))
-    return overrides
-
-
-def parameter_override(assignment: str) -> Override:
-    """Read ``-p name=value``: a strategy parameter, or a dotted path anywhere in the study."""
-    name, equals, text = assignment.partition("=")
-    name = name.strip()
-    if not equals or not name:
-        raise StudyError(Issue(f"write name=value, found '{assignment}'", file="-p"))
-    return (parameter_path(name), parse_value(text), f"-p {name}")
-
-
-def parameter_path(name: str) -> Path:
-    """Return the path of a parameter: ``fast`` is ``strategy.params.fast``."""
-    if "." not in name:
-        return ("strategy", "params", name)
-    return tuple(int(part) if part.isdecimal() else part for part in name.split("."))
-
-
-def apply(content: dict[str, Any], places: Places, overrides: Sequence[Override]) -> list[Issue]:
-    """Set each override in `content`; return what does not fit."""
-    issues = []
-    for path, value, origin in overrides:
-        target: Any = content
-        for depth, part in enumerate(path):
-            last = depth == len(path) - 1
-            here = dotted(path[: depth + 1])
-            if isinstance(target, list):
-                if not isinstance(part, int) or part >= len(target):
-                    message = f"no item '{part}': the list has {len(target)}, counted from 0"
-                    issues.append(Issue(message, here, origin))
-                    break
-            elif isinstance(target, dict):
-                part = str(part)  # noqa: PLW2901
+    def pairs(self, node: MappingNode, path: Path) -> Iterator[tuple[Node, Node, bool]]:
+        """Yield a mapping's own pairs, then those merged in with ``<<``."""
+        sources: list[Node] = []
+        for key, item in node.value:
+            if str(key.tag) == f"{_TAG}merge":
+                sources += item.value if isinstance(item, SequenceNode) else [item]
             else:
-                message = "cannot be set here: the part before it is a single value"
-                issues.append(Issue(message, here, origin))
-                break
-            if last:
-                target[part] = value
-                for known in [p for p in places.lines if p[: len(path)] == path]:
-                    del places.lines[known]
-                places.lines[path] = (origin, None)
+                yield key, item, False
+        for source in sources:
+            self.tick(source, path)
+            if isinstance(source, MappingNode):
+                for key, item, _ in self.pairs(source, (*path, "<<")):
+                    yield key, item, True
             else:
-                if isinstance(target, dict) and target.get(part) is None:
-                    target[part] = {}
-                target = target[part]
-    return issues
+                self.issue("'<<' merges groups of keys, found something else", path, source)
+
+    def scalar(self, node: ScalarNode, tag: str, path: Path) -> Any:
+        try:
+            value = _scalar(node.value, tag)
+        except (ValueError, KeyError):
+            self.issue(f"'{node.value[:40]}' is not valid as {tag}", path, node)
+            return None
+        if problem := fault(value):
+            self.issue(problem, path, node)
+        return value
+
+
+def _scalar(text: str, tag: str) -> Any:
+    """Read a scalar by its tag; dates stay text, the field that takes one reads it."""
+    match tag:
+        case "null":
+            return None
+        case "bool":
+            return _BOOLEANS[text.lower()]
+        case "int":
+            digits = text.replace("_", "").lower()
+            # Zeros in front are decimal in YAML 1.2, and no more than that anywhere else.
+            return int(digits, 0 if digits.lstrip("+-")[:2] in ("0x", "0o", "0b") else 10)
+        case "float":
+            special = text.lower().lstrip("+-")
+            return float(text.replace("_", "") if special[:1] != "." or special[1:2].isdigit()
+                         else text.replace(".", "", 1))  # fmt: skip
+        case "str" | "timestamp" | "value" | "merge":
+            # JSON writes a character beyond the first plane as two escapes.
+            return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        case _:
+            raise KeyError(tag)

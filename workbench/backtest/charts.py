@@ -1,0 +1,361 @@
+"""Charts of runs: one HoloViews definition each, drawn by Bokeh (screen) or Matplotlib (print).
+
+Each function returns a HoloViews element that either backend draws; how they look is in
+`workbench.backtest.style`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.backtest.statistics import daily_equity, drawdown, monthly_returns
+from workbench.backtest.style import (
+    BAND,
+    BLUE,
+    DIVERGING,
+    INK,
+    MUTED,
+    ORANGE,
+    PAPER,
+    SEQUENTIAL,
+    SERIES,
+    drawn,
+    framed,
+    holoviews,
+    naive,
+)
+from workbench.core.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.backtest.model import Run
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+MAX_POINTS = 1_500
+MAX_CANDLES = 250
+MAX_BENCHMARK = 4.0  # of the strategy's own range: a taller benchmark would flatten the strategy
+
+
+def equity(run: Run) -> Any:
+    """Return the equity curve, against holding the instrument where there is only one.
+
+    With several currencies each curve is its change in percent, since amounts in different
+    currencies have no common axis. The benchmark puts the whole starting equity in the instrument;
+    it is left out where it would dwarf the strategy's curve.
+    """
+    curves = by_currency(run)
+    if not curves:
+        return _nothing("no equity was recorded")
+    if len(curves) > 1:
+        changes = {name: _change(frame) for name, frame in curves.items()}
+        return _lines(changes, "Equity by currency", "Change since the start (%)", "0,0.0")
+    (currency, frame), *_ = curves.items()
+    lines = {"Strategy": (naive(frame["ts"]), frame["equity"].to_numpy())}
+    held = buy_and_hold(run)
+    if held is not None and np.ptp(held[1]) <= MAX_BENCHMARK * np.ptp(lines["Strategy"][1]):
+        lines["Buy and hold"] = held
+    return _lines(lines, "Equity", f"Equity ({currency})", "0,0", colours=(BLUE, MUTED))
+
+
+def drawdowns(run: Run) -> Any:
+    """Return how far equity was below its running high, in percent, by currency."""
+    hv = holoviews()
+    areas = []
+    for (name, frame), colour in zip(by_currency(run).items(), (ORANGE, BLUE, *SERIES[2:])):  # noqa: B905
+        columns = (naive(frame["ts"]), -100 * drawdown(frame["equity"]))
+        area = hv.Area(columns, "Time", hv.Dimension("drawdown", label="Drawdown (%)"), label=name)
+        screen = {"color": colour, "alpha": 0.25, "line_color": colour}
+        paper = {"facecolor": colour, "alpha": 0.35, "edgecolor": colour, "linewidth": 0.8}
+        areas.append(drawn(area, bokeh=screen, matplotlib=paper))
+    if not areas:
+        return _nothing("no equity was recorded")
+    title = "Drawdown"
+    return framed(hv.Overlay(areas), title, number="0.0", height=190, legend=len(areas) > 1)
+
+
+def monthly(run: Run) -> Any:
+    """Return the return of each month in percent, years down, months across (first currency)."""
+    hv = holoviews()
+    currency, found = monthly_table(run)
+    if not found:
+        return _nothing("no month has a return")
+    years = range(min(year for year, _ in found), max(year for year, _ in found) + 1)
+    cells = [
+        (name, str(year), 100 * found.get((year, month), np.nan))
+        for year in reversed(years)
+        for month, name in enumerate(MONTHS, 1)
+    ]
+    heat = hv.HeatMap(cells, ["Month", "Year"], hv.Dimension("monthly", label="Return (%)"))
+    bound = max(1.0, *(100 * abs(value) for value in found.values()))
+    title = f"Monthly returns, {currency} (%)"
+    return _heat(heat, title, DIVERGING, (-bound, bound), "%.1f", rows=len(years))
+
+
+def price(run: Run, instrument: str | None = None) -> Any:
+    """Return the price of one instrument with its fills: triangles up for buys, down for sells.
+
+    Up to 250 bars are drawn as candles, more as the close within its high-low range. Above 1,500
+    points bars are joined, keeping highs and lows, and so are fills of one side within a point.
+
+    Parameters
+    ----------
+    run
+        Any run whose data can still be read.
+    instrument
+        Which; default the first.
+
+    """
+    hv = holoviews()
+    prices = prices_of(run)
+    name = instrument or next(iter(prices), None)
+    if name is None or name not in prices or not len(prices[name]):
+        return _nothing("no prices")
+    bars = thinned(prices[name])
+    fills = run.fills()
+    layers = [*_bars(bars), *_fills(fills[fills["instrument"] == name], bars)]
+    number = "0,0.00" if float(bars["close"].iloc[-1]) >= 10 else "0,0.0000"
+    title = f"{name}: price and fills"
+    return framed(hv.Overlay(layers), title, number=number, height=360, legend=len(layers) > 2)
+
+
+def compare_equity(runs: Sequence[Run], labels: Sequence[str] | None = None) -> Any:
+    """Return the equity of several runs, each as its change in percent since its start."""
+    lines = {}
+    for run, label in zip(runs, labels or [run.id for run in runs], strict=True):
+        curves = by_currency(run)
+        for currency, frame in curves.items():
+            name = label if len(curves) == 1 else f"{label} {currency}"
+            lines[name] = _change(frame)
+    if not lines:
+        return _nothing("no equity was recorded")
+    return _lines(lines, "Equity compared", "Change since the start (%)", "0,0.0")
+
+
+def parameter_map(runs: Sequence[Run], x: str, y: str, statistic: str = "sharpe") -> Any:
+    """Return a heat map of `statistic` over two parameters, one cell for each pair of values.
+
+    Where several runs share a cell (over instruments, say) it shows their mean.
+    """
+    hv = holoviews()
+    cells: dict[tuple[Any, Any], list[float]] = {}
+    for run in runs:
+        value = run.statistics.get(statistic)
+        if value is not None and x in run.params and y in run.params:
+            cells.setdefault((run.params[x], run.params[y]), []).append(float(value))
+    if not cells:
+        return _nothing(f"no run has {x}, {y} and {statistic}")
+    rows = [(str(a), str(b), float(np.mean(cells[a, b]))) for a, b in _sorted(cells)]
+    values = [row[2] for row in rows]
+    label = statistic.replace("_", " ")
+    heat = hv.HeatMap(rows, [f"{x} ", f"{y} "], hv.Dimension("value", label=label))
+    signed = min(values) < 0 < max(values)
+    bound = max(abs(value) for value in values)
+    limits = (-bound, bound) if signed else (min(values), max(max(values), min(values) + 1e-9))
+    title = f"{label.capitalize()} by {x} and {y}"
+    colours = DIVERGING if signed else SEQUENTIAL
+    return _heat(heat, title, colours, limits, "%.2f", rows=len({row[1] for row in rows}))
+
+
+def overview(run: Run) -> Any:
+    """Return equity, drawdown, price with fills and monthly returns, one below the other."""
+    hv = holoviews()
+    layout = hv.Layout([equity(run), drawdowns(run), price(run), monthly(run)]).cols(1)
+    paper = {"sublabel_format": "", "tight": True, "vspace": 0.5}
+    return drawn(
+        layout, bokeh={"shared_axes": False}, matplotlib={"shared_axes": False} | paper
+    )
+
+
+def by_currency(run: Run) -> dict[str, pd.DataFrame]:
+    """Return the equity samples of each currency, the traded one first."""
+    frame = run.equity()
+    found = {str(name): rows for name, rows in frame.groupby("currency", sort=False)}
+    first = run.statistics.get("currency")
+    return {name: found[name] for name in sorted(found, key=lambda name: name != first)}
+
+
+def monthly_table(run: Run) -> tuple[str, dict[tuple[int, int], float]]:
+    """Return the traded currency and the return of each (year, month) in it."""
+    for currency, frame in by_currency(run).items():
+        return currency, monthly_returns(daily_equity(frame["ts"], frame["equity"]))
+    return "", {}
+
+
+def prices_of(run: Run) -> dict[str, pd.DataFrame]:
+    """Return the run's prices by instrument; none where its data is gone."""
+    try:
+        return run.prices()
+    except WorkbenchError:
+        return {}
+
+
+def buy_and_hold(run: Run) -> tuple[Any, Any] | None:
+    """Return times and equity of the starting equity put into the run's one instrument."""
+    prices = prices_of(run)
+    start = run.statistics.get("start_equity")
+    if len(prices) != 1 or start is None or not len(bars := thinned(*prices.values())):
+        return None
+    return naive(bars.index), start * (bars["close"] / bars["open"].iloc[0]).to_numpy()
+
+
+def thinned(prices: pd.DataFrame, points: int = MAX_POINTS) -> pd.DataFrame:
+    """Join bars (or prices of ticks) into at most `points` bars, keeping highs and lows."""
+    import pandas as pd
+
+    found = prices.dropna()
+    if "bid_price" in found:
+        found = found.assign(price=(found["bid_price"] + found["ask_price"]) / 2)
+    if "price" in found:
+        found = pd.DataFrame({k: found["price"] for k in ("open", "high", "low", "close")})
+    n = len(found)
+    starts = np.unique(np.linspace(0, n, min(n, points), endpoint=False).astype(np.int64))
+    ends = np.append(starts[1:], n) - 1
+    columns = {
+        "open": found["open"].to_numpy()[starts],
+        "high": np.maximum.reduceat(found["high"].to_numpy(), starts),
+        "low": np.minimum.reduceat(found["low"].to_numpy(), starts),
+        "close": found["close"].to_numpy()[ends],
+    }
+    return pd.DataFrame(columns, index=found.index[ends])
+
+
+def _bars(bars: pd.DataFrame) -> list[Any]:
+    hv = holoviews()
+    times = naive(bars.index)
+    close = hv.Dimension("price", label="Price")
+    if len(bars) > MAX_CANDLES:
+        band = hv.Area((times, bars["low"], bars["high"]), "Time", [close, "high"])
+        line = hv.Curve((times, bars["close"]), "Time", close)
+        shade = {"alpha": 0.6, "line_width": 0}
+        return [
+            drawn(band, bokeh={"color": BAND} | shade,
+                  matplotlib={"facecolor": BAND, "alpha": 0.6, "linewidth": 0}),
+            drawn(line, bokeh={"color": INK, "line_width": 1},
+                  matplotlib={"color": INK, "linewidth": 0.8}),
+        ]  # fmt: skip
+    half = (np.median(np.diff(times)) if len(times) > 1 else np.timedelta64(1, "D")) * 3 // 10
+    fill = np.where(bars["close"] >= bars["open"], PAPER, INK)
+    wicks = hv.Segments((times, bars["low"], times, bars["high"]), ["Time", close, "t1", "high"])
+    bodies = hv.Rectangles(
+        (times - half, bars["open"], times + half, bars["close"], fill),
+        ["Time", close, "t1", "close"], "fill",
+    )  # fmt: skip
+    return [
+        drawn(wicks, bokeh={"color": INK}, matplotlib={"color": INK, "linewidth": 0.8}),
+        drawn(bodies, bokeh={"fill_color": "fill", "line_color": INK},
+              matplotlib={"facecolor": "fill", "edgecolor": INK, "linewidth": 0.8}),
+    ]  # fmt: skip
+
+
+def _fills(fills: pd.DataFrame, bars: pd.DataFrame) -> list[Any]:
+    hv = holoviews()
+    layers = []
+    for side, colour, shapes in (
+        ("BUY", BLUE, ("triangle", "^")),
+        ("SELL", ORANGE, ("inverted_triangle", "v")),
+    ):
+        own = fills[fills["side"] == side]
+        if not len(own):
+            continue
+        columns = _joined(own, bars) if len(fills) > MAX_POINTS else own
+        points = hv.Scatter(
+            (naive(columns["ts"]), columns["price"], columns["quantity"]),
+            "Time", [hv.Dimension("price", label="Price"), "quantity"], label=side.capitalize(),
+        )  # fmt: skip
+        tips = [("", side), ("time", "@Time{%F %T}"), ("price", "@price{0,0.00[0000]}"),
+                ("quantity", "@quantity{0,0.[000000]}")]  # fmt: skip
+        size = 10 if len(columns) < 200 else 7
+        layers.append(drawn(
+            points,
+            bokeh={"marker": shapes[0], "size": size, "color": colour, "line_color": PAPER,
+                   "tools": [_hover(tips, "@Time")]},
+            matplotlib={"marker": shapes[1], "s": size * 4, "color": colour, "edgecolor": PAPER,
+                        "linewidth": 0.5},
+        ))  # fmt: skip
+    return layers
+
+
+def _joined(fills: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
+    """Return one fill for each bar that has any: their quantity and average price."""
+    bar = np.searchsorted(naive(bars.index), naive(fills["ts"])).clip(0, len(bars) - 1)
+    worth = fills.assign(worth=fills["price"] * fills["quantity"])
+    found = worth.groupby(bar).agg({"ts": "first", "worth": "sum", "quantity": "sum"})
+    return found.assign(price=found["worth"] / found["quantity"])
+
+
+def _lines(
+    lines: dict[str, tuple[Any, Any]],
+    title: str,
+    label: str,
+    number: str,
+    colours: Sequence[str] = SERIES,
+) -> Any:
+    hv = holoviews()
+    curves = []
+    for n, (name, columns) in enumerate(lines.items()):
+        curve = hv.Curve(columns, "Time", hv.Dimension("value", label=label), label=name)
+        tips = [("", name), ("time", "@Time{%F %T}"), (label, f"@value{{{number}.00}}")]
+        colour, width = colours[n % len(colours)], 1.8 if n == 0 else 1.3
+        curves.append(drawn(
+            curve,
+            bokeh={"color": colour, "line_width": width, "tools": [_hover(tips, "@Time")]},
+            matplotlib={"color": colour, "linewidth": width * 0.8},
+        ))  # fmt: skip
+    return framed(hv.Overlay(curves), title, number=number, legend=len(curves) > 1)
+
+
+def _heat(
+    heat: Any,
+    title: str,
+    colours: Sequence[str],
+    limits: tuple[float, float],
+    number: str,
+    rows: int,
+) -> Any:
+    from matplotlib.colors import LinearSegmentedColormap, to_hex
+
+    hv = holoviews()
+    ramp = LinearSegmentedColormap.from_list("workbench", list(colours))
+    steps = [to_hex(ramp(i / 255)) for i in range(256)]
+    name = heat.vdims[0].name
+    heat = drawn(
+        heat,
+        bokeh={"cmap": steps, "clim": limits, "line_color": PAPER, "xaxis": "bottom"},
+        matplotlib={"cmap": steps, "clim": limits},
+    )
+    heat = framed(heat, title, height=max(150, 70 + 26 * rows), number=None, zoom=False)
+    known = heat.select(**{name: (None, None)})
+    text = hv.Labels(known.dframe().dropna().to_records(index=False), heat.kdims, heat.vdims)
+    return heat * text
+
+
+def _hover(tips: list[tuple[str, str]], time: str) -> Any:
+    from bokeh.models import HoverTool
+
+    return HoverTool(tooltips=tips, formatters={time: "datetime"}, visible=False)
+
+
+def _change(frame: pd.DataFrame) -> tuple[Any, Any]:
+    values = frame["equity"].to_numpy()
+    return naive(frame["ts"]), 100 * (values / values[0] - 1)
+
+
+def _sorted(cells: dict[tuple[Any, Any], Any]) -> list[tuple[Any, Any]]:
+    try:
+        return sorted(cells)
+    except TypeError:  # values of several types
+        return sorted(cells, key=str)
+
+
+def _nothing(why: str) -> Any:
+    """Return an empty chart that says why."""
+    hv = holoviews()
+    text = hv.Text(0.5, 0.5, why.capitalize())
+    plain = {"xaxis": None, "yaxis": None}
+    return drawn(text, bokeh={"color": MUTED, "height": 120, "responsive": True} | plain,
+                 matplotlib={"color": MUTED, "fig_inches": 9, "aspect": 8} | plain)  # fmt: skip

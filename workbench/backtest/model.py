@@ -1,0 +1,156 @@
+"""A run as its readers see it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.core.errors import RunError
+from workbench.core.project import Project
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FINISHED = ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One backtest: what was asked, what came of it, and where its tables are.
+
+    Attributes
+    ----------
+    id, name, status
+        Its id, its study's name, and queued, running, done, failed or cancelled.
+    params
+        The parameters it was started with, over those of the study.
+    study
+        The whole study it ran, as plain values.
+    created, started, finished
+        ISO 8601 in UTC, None where it has not come to that.
+    seconds, peak_memory_mb
+        Wall time of the run's process and its largest resident size (MiB).
+    progress
+        Share done, 0 to 1.
+    error
+        Why it failed, with the traceback of the strategy.
+    warnings
+        What a reader of the result must know.
+    digest
+        SHA-256 over fills and final balances: equal for equal inputs.
+    digests
+        Of study, strategy source, data and engine, and of the fills.
+    n_orders, n_fills, balances, pnl
+        How many; final balances and profit (final equity less starting balances) by currency, as
+        exact text.
+    statistics
+        See docs/report.md.
+    sweep_id, notebook
+        The sweep it belongs to; the notebook it was run as.
+    folder
+        Its artefacts.
+
+    """
+
+    id: str
+    name: str
+    status: str
+    params: dict[str, Any]
+    study: dict[str, Any]
+    created: str
+    folder: Path
+    project: Project
+    started: str | None = None
+    finished: str | None = None
+    seconds: float | None = None
+    peak_memory_mb: float | None = None
+    progress: float = 0.0
+    error: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    digest: str | None = None
+    digests: dict[str, Any] = field(default_factory=dict)
+    n_orders: int | None = None
+    n_fills: int | None = None
+    balances: dict[str, str] = field(default_factory=dict)
+    pnl: dict[str, str] = field(default_factory=dict)
+    statistics: dict[str, Any] = field(default_factory=dict)
+    sweep_id: str | None = None
+    notebook: str | None = None
+
+    @property
+    def finished_well(self) -> bool:
+        """Whether it is done: not failed, not cancelled, not under way."""
+        return self.status == "done"
+
+    def summary(self) -> dict[str, Any]:
+        """Return the result with the keys ``workbench backtest run --json`` prints."""
+        return {
+            "run_id": self.id,
+            "study": self.name,
+            "status": self.status,
+            "error": self.error,
+            "orders": self.n_orders or 0,
+            "fills": self.n_fills or 0,
+            "balances": self.balances,
+            "pnl": self.pnl,
+            "digest": self.digest,
+            "seconds": self.seconds,
+            "params": self.params,
+            "warnings": self.warnings,
+            "folder": str(self.folder),
+            "notebook": self.notebook,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything about the run but its tables, as plain JSON values."""
+        skipped = ("folder", "project", "n_orders", "n_fills")
+        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skipped}
+        return self.summary() | rest
+
+    def orders(self) -> pd.DataFrame:
+        """Return one row per order; columns in `workbench.engine.records`."""
+        return self._table("orders")
+
+    def fills(self) -> pd.DataFrame:
+        """Return one row per fill, in time."""
+        return self._table("fills")
+
+    def positions(self) -> pd.DataFrame:
+        """Return one row per round trip."""
+        return self._table("positions")
+
+    def equity(self) -> pd.DataFrame:
+        """Return the equity curve, marked to market: ts (UTC), currency, equity."""
+        return self._table("equity")
+
+    def prices(self) -> dict[str, pd.DataFrame]:
+        """Return the prices the run saw, by instrument; see `workbench.data.read`."""
+        from workbench import data
+        from workbench.study.load import build
+        from workbench.study.places import Places
+
+        study = build(self.study, Places())
+        return {spec.instrument: data.read(spec, self.project) for spec in study.data}
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return the engine's log, a mapping per line: timestamp, level, component, message."""
+        path = self.folder / "engine.json"
+        lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write the report, one HTML page; return its path."""
+        from workbench.backtest.report import report
+
+        return report(self, Path(path) if path else None)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        import pyarrow.parquet as pq
+
+        path = self.folder / f"{name}.parquet"
+        if not path.is_file():
+            raise RunError(f"run {self.id} is {self.status}: it has no {name}", self.id)
+        frame: pd.DataFrame = pq.read_table(path).to_pandas()
+        return frame

@@ -1,0 +1,90 @@
+"""The process that runs a study as a notebook, through papermill (internal).
+
+The notebook's parameters cell receives ``study`` (a file with the whole study), ``params`` and
+``run_id``; a cell of it calls ``workbench.backtest.run(study, run_id=run_id)``, which records the
+result. Nothing is read from what the notebook prints. Same protocol as `workbench.backtest.worker`.
+"""
+
+import json
+import os
+import select
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from workbench.backtest.model import FINISHED
+from workbench.backtest.store import RunStore
+from workbench.core.project import Project
+
+EXECUTED = "notebook.ipynb"
+
+
+def main() -> int:
+    """Execute the notebook named on standard input; return the exit code."""
+    request = json.loads(sys.stdin.buffer.readline())
+    events = os.fdopen(os.dup(1), "w", buffering=1)
+    store = RunStore(Project(Path(request["project"])))
+    run_id = request["run_id"]
+    folder = store.folder(run_id)
+    output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=_tell_progress, args=(store, run_id, events), daemon=True).start()
+    error = _execute(store, run_id, Path(request["notebook"]))
+    found = store.get(run_id)
+    if error and found.status not in ("failed", "cancelled"):
+        # The backtest may have gone well; the notebook, which is what was asked for, did not.
+        store.update(run_id, status="failed", error=error)
+    elif not error and found.status not in FINISHED:
+        reason = (
+            "the notebook ended without recording a result: one of its cells has to call "
+            "workbench.backtest.run(study, run_id=run_id)"
+        )
+        store.finish(run_id, "failed", error=reason)
+    return 0 if store.get(run_id).finished_well else 1
+
+
+def _execute(store: RunStore, run_id: str, notebook: Path) -> str | None:
+    """Run papermill; return what went wrong."""
+    import papermill
+    from papermill.exceptions import PapermillException, PapermillExecutionError
+
+    folder = store.folder(run_id)
+    parameters: dict[str, Any] = {"study": str(folder / "study.json"), "run_id": run_id}
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(folder / EXECUTED),
+            parameters=parameters,
+            cwd=str(store.project.root),
+            kernel_name="python3",
+            progress_bar=False,
+            log_output=False,
+        )
+    except PapermillExecutionError as error:
+        return f"notebook cell {error.exec_count} raised {error.ename}: {error.evalue}"
+    except (PapermillException, OSError, ValueError, RuntimeError) as error:
+        return f"the notebook {notebook} could not be run: {error}"
+    return None
+
+
+def _leave_with_parent() -> None:
+    while True:
+        select.select([sys.stdin], [], [])
+        if not os.read(sys.stdin.fileno(), 4096):
+            # The kernel notices that its parent is gone, and the backtest that its kernel is.
+            os._exit(1)
+
+
+def _tell_progress(store: RunStore, run_id: str, events: Any) -> None:
+    while True:
+        found = store.get(run_id)
+        print(json.dumps({"progress": found.progress}), file=events)
+        threading.Event().wait(0.5)
+
+
+if __name__ == "__main__":
+    code = main()
+    os._exit(code)

@@ -1,0 +1,285 @@
+"""Running a study: a process of its own, watched from here."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from workbench import data
+from workbench.backtest.model import FINISHED, Run
+from workbench.backtest.store import RunStore
+from workbench.core.errors import Cancelled, Issue, RunError, StudyError
+from workbench.core.files import write_text
+from workbench.core.progress import OnProgress, Progress, ignore
+from workbench.core.project import Project
+from workbench.engine import require
+from workbench.engine.inspection import check_strategy, located
+from workbench.study import Study, load
+from workbench.study.source import parameter_path
+
+CANCEL_FILE = "cancel"
+# A worker that does not leave by itself after a cancel is killed this much later.
+KILL_SECONDS = 5.0
+
+
+def run(
+    study: Study | str | Path,
+    params: Mapping[str, Any] | None = None,
+    *,
+    project: Project | None = None,
+    run_id: str | None = None,
+    notebook: str | Path | None = None,
+    on_progress: OnProgress = ignore,
+) -> Run:
+    """Run a study's backtest and return the recorded run.
+
+    Parameters
+    ----------
+    study
+        A study or the path of its file.
+    params
+        Over the study's own values: ``{"fast": 20}`` for a strategy parameter, a dotted path such
+        as ``data.0.start`` for anything else.
+    project
+        Default: the one the study's file or the working folder lies in.
+    run_id
+        A run that is queued already; a notebook run through papermill is handed one.
+    notebook
+        Run it as this notebook, through papermill; the result is the same.
+    on_progress
+        Called as it goes, with a share of 1.
+
+    Raises
+    ------
+    StudyError
+        If study, strategy or data are refused; nothing is recorded then.
+    RunError
+        If it failed, the strategy's traceback in its message; the run stays in the store.
+    Cancelled
+        On Ctrl-C or `cancel`.
+
+    """
+    running = start(
+        study, params, project=project, run_id=run_id, notebook=notebook, on_progress=on_progress
+    )
+    try:
+        found = running.wait()
+    except KeyboardInterrupt:
+        running.cancel()
+        with suppress(StudyError):
+            running.wait()
+        raise Cancelled(f"run {running.id} was cancelled", running.id) from None
+    if found.status == "cancelled":
+        raise Cancelled(f"run {found.id} was cancelled", found.id)
+    if found.status == "failed":
+        raise RunError(f"run {found.id} failed: {found.error}", found.id)
+    return found
+
+
+def start(
+    study: Study | str | Path,
+    params: Mapping[str, Any] | None = None,
+    *,
+    project: Project | None = None,
+    run_id: str | None = None,
+    notebook: str | Path | None = None,
+    sweep_id: str | None = None,
+    recorded_params: Mapping[str, Any] | None = None,
+    on_progress: OnProgress = ignore,
+) -> "Running":
+    """Start a study's backtest and return at once.
+
+    Parameters
+    ----------
+    study, params, project, run_id, notebook, on_progress
+        As for `run`.
+    sweep_id, recorded_params
+        For a point of a sweep: which sweep, and the parameters `study` has already been given.
+
+    Raises
+    ------
+    StudyError
+        If the study or its data are refused.
+
+    """
+    require()
+    if project is None:
+        project = Project.find(None if isinstance(study, Study) else Path(study).parent)
+    if not isinstance(study, Study):
+        study = load(study, params=params or {})
+    elif params:
+        study = study.with_values({parameter_path(name): value for name, value in params.items()})
+    data.ensure(study, project, on_progress=on_progress)
+    if notebook:
+        # A notebook takes seconds to come to its first cell: say what is wrong before.
+        check_strategy(study, project)
+    store = RunStore(project)
+    if run_id is None:
+        name = str(notebook) if notebook else None
+        run_id = store.create(
+            study.to_dict(),
+            params=recorded_params or params or {},
+            sweep_id=sweep_id,
+            notebook=name,
+        )
+    return Running(store, run_id, study, notebook, on_progress)
+
+
+def cancel(run_id: str, *, project: Project | None = None) -> Run:
+    """Cancel a run, whichever process started it; return it once it has ended.
+
+    A run that has ended already is left as it is.
+    """
+    store = RunStore(project or Project.find())
+    found = store.get(run_id)
+    if found.status in FINISHED:
+        return found
+    (found.folder / CANCEL_FILE).touch()
+    deadline = time.monotonic() + KILL_SECONDS + 5
+    while found.status not in FINISHED and time.monotonic() < deadline:
+        time.sleep(0.05)
+        found = store.get(found.id)
+    return found
+
+
+class Running:
+    """A run under way.
+
+    Attributes
+    ----------
+    id
+        The run's id.
+    progress
+        Share done, 0 to 1.
+
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        run_id: str,
+        study: Study,
+        notebook: str | Path | None,
+        on_progress: OnProgress,
+    ) -> None:
+        self.id, self.store, self.study = run_id, store, study
+        self.progress = 0.0
+        self._on_progress = on_progress
+        self._issues: list[Issue] = []
+        folder = store.folder(run_id)
+        if not notebook or not (folder / "study.json").exists():
+            write_text(folder / "study.json", json.dumps(study.to_dict(), indent=1))
+        self._lock = store.hold(run_id) if not self._handed_down() else None
+        module = "workbench.backtest.notebook" if notebook else "workbench.backtest.worker"
+        self._process = self._launch(module, notebook)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _handed_down(self) -> bool:
+        """Whether a notebook run holds the lock for us."""
+        return self.store.get(self.id).notebook is not None and (
+            self.store.folder(self.id) / "owner.lock"
+        ).exists()
+
+    def _launch(self, module: str, notebook: str | Path | None) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=self.store.project.root,
+            # Ctrl-C in a terminal goes to the whole group: the worker is told by us instead.
+            start_new_session=True,
+            pass_fds=[self._lock.fileno()] if self._lock else [],
+        )
+        request = {
+            "project": str(self.store.project.root),
+            "run_id": self.id,
+            "notebook": str(notebook) if notebook else None,
+        }
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        return process
+
+    def _read(self) -> None:
+        stream: IO[bytes] | None = self._process.stdout
+        assert stream is not None
+        for line in stream:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if "progress" in event:
+                self.progress = float(event["progress"])
+                self._on_progress(Progress(self.study.name, self.progress, 1.0))
+            self._issues += [Issue(**issue) for issue in event.get("issues", [])]
+
+    def cancel(self) -> None:
+        """Ask the run to stop; `wait` returns once it has."""
+        with suppress(FileNotFoundError):
+            (self.store.folder(self.id) / CANCEL_FILE).touch()
+        threading.Thread(target=self._kill_later, daemon=True).start()
+
+    def _kill_later(self) -> None:
+        try:
+            self._process.wait(KILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    @property
+    def finished(self) -> bool:
+        """Whether its process has ended."""
+        return self._process.poll() is not None
+
+    def wait(self) -> Run:
+        """Wait for the end; return the run, done, failed or cancelled.
+
+        Raises
+        ------
+        StudyError
+            If strategy or data were refused; nothing is recorded then.
+
+        """
+        code = self._process.wait()
+        self._reader.join(5)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
+        if self._issues:
+            self.store.discard(self.id)
+            self._release()
+            raise StudyError([located(self.study, issue) for issue in self._issues])
+        wanted = (self.store.folder(self.id) / CANCEL_FILE).exists()
+        if wanted:
+            self.store.finish(self.id, "cancelled")
+        elif code != 0:
+            self.store.finish(self.id, "failed", error=self._death(code))
+        self._release()
+        return self.store.get(self.id)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+
+    def _death(self, code: int) -> str:
+        """Say how the worker died, with the last it printed."""
+        output = self.store.folder(self.id) / "output.txt"
+        tail = output.read_text(errors="replace")[-2000:].strip() if output.is_file() else ""
+        if code < 0:
+            name = signal.Signals(-code).name
+            reason = f"its process was killed by {name}"
+            if name == "SIGABRT":
+                reason += " (the engine aborted)"
+            elif name == "SIGKILL":
+                reason += " (by hand, or because memory ran out)"
+        else:
+            reason = f"its process ended with exit code {code}"
+        return f"{reason}\n\n{tail}" if tail else reason

@@ -1,0 +1,153 @@
+"""How charts look: one palette and one set of axes for Bokeh and for Matplotlib.
+
+The palette is Okabe and Ito's, which people with any colour vision tell apart; direction is also
+shown by shape or sign. `DARK` holds what the report's page puts in each colour's place at night.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+BLUE, ORANGE, GREEN, PINK, SKY, YELLOW = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00",
+)  # fmt: skip
+INK, MUTED, BAND, RULE, PAPER = "#1b2733", "#64707d", "#aab6c2", "#e4e8ec", "#ffffff"
+SERIES = (BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, MUTED, INK)
+DIVERGING = (ORANGE, "#f2b489", "#f6f6f4", "#8fc1df", BLUE)
+SEQUENTIAL = ("#eff5f9", "#bcd9ea", "#6badd3", "#1f7fb8", "#08466f")
+DARK = {
+    BLUE: "#4fb0ea", ORANGE: "#ff9245", GREEN: "#3fcf9f", INK: "#e6ebf0", MUTED: "#9aa7b4",
+    BAND: "#4c5864", RULE: "#27313b", PAPER: "#141b22",
+}  # fmt: skip
+
+FONT = "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+WIDTH_INCHES, PIXELS_PER_INCH = 9.0, 110
+
+
+def holoviews() -> Any:
+    """Import HoloViews with both of its backends."""
+    import holoviews as hv
+    import holoviews.plotting.bokeh
+    import holoviews.plotting.mpl  # noqa: F401 - registers itself
+
+    return hv
+
+
+def drawn(element: Any, *, bokeh: dict[str, Any], matplotlib: dict[str, Any]) -> Any:
+    """Return `element` with the options of each backend."""
+    return element.opts(backend="bokeh", **bokeh).opts(backend="matplotlib", **matplotlib)
+
+
+def framed(
+    element: Any,
+    title: str,
+    *,
+    height: int = 300,
+    number: str | None = "0,0",
+    legend: bool = False,
+    zoom: bool = True,
+) -> Any:
+    """Return `element` with title, axes and grid.
+
+    Parameters
+    ----------
+    element
+        An overlay or a heat map.
+    title
+        Above the chart.
+    height
+        In pixels; the width is that of the page, or nine inches on paper.
+    number
+        Format of the y axis, as Bokeh's ``NumeralTickFormatter`` has it; None for categories.
+    legend
+        Whether there is one.
+    zoom
+        Whether dragging pans and the wheel (with the toolbar's tool) zooms along time.
+
+    """
+
+    def on_screen(plot: Any, _: Any) -> None:
+        _bokeh_axes(plot.state, number, zoom=zoom)
+
+    def on_paper(plot: Any, _: Any) -> None:
+        _matplotlib_axes(plot.handles["axis"], title, number, legend=legend)
+
+    kind = {"show_legend": legend} if hasattr(element, "items") and not _is_heat(element) else {}
+    extra = {"legend_opts": {"click_policy": "hide"}, "legend_position": "top_left"} if kind else {}
+    aspect = WIDTH_INCHES * PIXELS_PER_INCH / height
+    screen = {
+        "responsive": True, "height": height, "title": title, "hooks": [on_screen],
+        "toolbar": "above" if zoom else None, "default_tools": [],
+    }  # fmt: skip
+    paper = {
+        "fig_inches": WIDTH_INCHES, "aspect": aspect, "title": "", "hooks": [on_paper],
+    }  # fmt: skip
+    return drawn(element, bokeh=screen | kind | extra, matplotlib=paper | kind)
+
+
+def _is_heat(element: Any) -> bool:
+    return type(element).__name__ == "HeatMap"
+
+
+def naive(times: pd.Series | pd.DatetimeIndex) -> npt.NDArray[np.datetime64]:
+    """Return times in UTC as both backends take them: without a zone."""
+    import numpy as np
+
+    return np.asarray(times, "datetime64[ns]")
+
+
+def _bokeh_axes(figure: Any, number: str | None, *, zoom: bool) -> None:
+    from bokeh.models import NumeralTickFormatter, PanTool, ResetTool, WheelZoomTool
+
+    figure.background_fill_alpha = figure.border_fill_alpha = 0
+    figure.outline_line_color = None
+    figure.title.update(
+        text_font=FONT, text_font_size="14px", text_font_style="bold", text_color=INK
+    )
+    for axis in (*figure.xaxis, *figure.yaxis):
+        axis.update(
+            axis_line_color=None, major_tick_line_color=None, minor_tick_line_color=None,
+            major_label_text_font=FONT, major_label_text_font_size="12px",
+            major_label_text_color=MUTED, axis_label_text_font=FONT,
+            axis_label_text_font_size="12px", axis_label_text_font_style="normal",
+            axis_label_text_color=MUTED,
+        )  # fmt: skip
+    for legend in figure.legend:
+        legend.update(
+            border_line_color=None, background_fill_color=PAPER, background_fill_alpha=0.75,
+            label_text_font=FONT, label_text_font_size="12px", label_text_color=INK,
+        )  # fmt: skip
+    if number:
+        figure.yaxis.formatter = NumeralTickFormatter(format=number)
+        figure.xgrid.grid_line_color = None
+        figure.ygrid.grid_line_color = RULE
+        figure.xaxis.axis_label = None
+    if zoom:
+        # The wheel is left to the page until its tool is chosen.
+        wheel = WheelZoomTool(dimensions="width")
+        figure.add_tools(PanTool(dimensions="width"), wheel, ResetTool())
+        figure.toolbar.logo = None
+        figure.toolbar.autohide = True
+
+
+def _matplotlib_axes(axes: Any, title: str, number: str | None, *, legend: bool) -> None:
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=8)
+    axes.tick_params(length=0, labelsize=9, labelcolor=MUTED)
+    axes.yaxis.label.set(fontsize=9, color=MUTED)
+    axes.xaxis.label.set(fontsize=9, color=MUTED)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if number:
+        decimals = len(number.partition(".")[2])
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.{decimals}f}")
+        axes.set_axisbelow(True)
+        axes.grid(visible=True, axis="y", color=RULE, linewidth=0.8)
+        axes.grid(visible=False, axis="x")
+        axes.set_xlabel("")
+    if legend and axes.get_legend():
+        axes.get_legend().set(frame_on=False)

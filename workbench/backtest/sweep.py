@@ -1,0 +1,250 @@
+"""A grid of runs on processes."""
+
+import itertools
+import os
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench import data
+from workbench.backtest.model import Run
+from workbench.backtest.run import Running, start
+from workbench.backtest.store import RunStore
+from workbench.core.errors import WorkbenchError
+from workbench.core.progress import OnProgress, Progress, ignore
+from workbench.core.project import Project
+from workbench.engine.inspection import check_strategy
+from workbench.study import Study, load
+from workbench.study.load import build
+from workbench.study.places import Places
+from workbench.study.source import parameter_path
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """A sweep and its runs.
+
+    Attributes
+    ----------
+    id, name
+        The sweep's id and its study's name.
+    points
+        Every set of parameters asked for.
+    runs
+        The newest run of each point that has one, in the order of the points.
+
+    """
+
+    id: str
+    name: str
+    points: Sequence[dict[str, Any]]
+    runs: Sequence[Run]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many runs are done, failed, cancelled, running; and points not begun."""
+        counts = {status: 0 for status in ("done", "failed", "cancelled", "running")}
+        for run in self.runs:
+            counts["running" if run.status == "queued" else run.status] += 1
+        return counts | {"waiting": len(self.points) - len(self.runs)}
+
+    @property
+    def status(self) -> str:
+        """``done`` when every point has a finished run that went well."""
+        counts = self.counts
+        if counts["running"]:
+            return "running"
+        if counts["done"] == len(self.points):
+            return "done"
+        return "failed" if counts["failed"] and not counts["waiting"] else "incomplete"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the sweep as plain JSON values."""
+        return {
+            "sweep_id": self.id,
+            "study": self.name,
+            "status": self.status,
+            "points": len(self.points),
+            "counts": self.counts,
+            "runs": [run.summary() | {"statistics": run.statistics} for run in self.runs],
+        }
+
+
+def grid(study: Study) -> list[dict[str, Any]]:
+    """Return every combination of the sweep's values, the last name varying fastest.
+
+    Raises
+    ------
+    StudyError
+        If the study has no sweep.
+
+    """
+    if study.sweep is None:
+        raise study.error("the study has no sweep: add 'sweep: {params: {name: [...]}}'", "sweep")
+    names = list(study.sweep.params)
+    values = itertools.product(*study.sweep.params.values())
+    return [dict(zip(names, combination, strict=True)) for combination in values]
+
+
+def run_sweep(
+    study: Study | str | Path,
+    *,
+    project: Project | None = None,
+    notebook: str | Path | None = None,
+    processes: int | None = None,
+    on_progress: OnProgress = ignore,
+) -> SweepResult:
+    """Run every point of a study's sweep.
+
+    Parameters
+    ----------
+    study
+        A study or the path of its file.
+    project
+        Default: the one the study's file or the working folder lies in.
+    notebook
+        Run each point as this notebook, through papermill.
+    processes
+        How many at a time; default one a core.
+    on_progress
+        Called after each run, in runs.
+
+    Raises
+    ------
+    StudyError
+        If the study, or one of its points, is refused; nothing is run then.
+    Cancelled
+        On Ctrl-C; what is done stays done, `resume_sweep` goes on from there.
+
+    """
+    project = project or Project.find(None if isinstance(study, Study) else Path(study).parent)
+    study = study if isinstance(study, Study) else load(study)
+    points = grid(study)
+    studies = [point_study(study, point) for point in points]
+    # One check for each distinct study would be slow; each value was checked on loading, and the
+    # worker checks the combination: a refused point is a failed run of this sweep.
+    check_strategy(studies[0], project)
+    for each in _distinct_data(studies):
+        data.ensure(each, project, on_progress=on_progress)
+    store = RunStore(project)
+    name = str(notebook) if notebook else None
+    sweep_id = store.create_sweep(study.to_dict(), points, name)
+    return _work(store, study, sweep_id, points, notebook, processes, on_progress)
+
+
+def resume_sweep(
+    sweep_id: str = "latest",
+    *,
+    name: str | None = None,
+    project: Project | None = None,
+    processes: int | None = None,
+    on_progress: OnProgress = ignore,
+) -> SweepResult:
+    """Run the points of a sweep that are not done; parameters as for `run_sweep`."""
+    store = RunStore(project or Project.find())
+    row = store.sweep(sweep_id, name=name)
+    study = build(row["study"], Places())
+    done = {_key(run.params) for run in store.list(sweep_id=row["id"], status="done")}
+    missing = [point for point in row["points"] if _key(point) not in done]
+    return _work(store, study, row["id"], missing, row["notebook"], processes, on_progress)
+
+
+def sweep_results(
+    sweep_id: str = "latest", *, name: str | None = None, project: Project | None = None
+) -> SweepResult:
+    """Return a sweep and its runs; ``latest`` is the newest (of the study `name`)."""
+    store = RunStore(project or Project.find())
+    row = store.sweep(sweep_id, name=name)
+    newest: dict[str, Run] = {}
+    for run in reversed(store.list(sweep_id=row["id"])):
+        newest[_key(run.params)] = run
+    runs = [newest[_key(point)] for point in row["points"] if _key(point) in newest]
+    return SweepResult(row["id"], row["name"], row["points"], runs)
+
+
+def point_study(study: Study, point: dict[str, Any]) -> Study:
+    """Return the study of one point of its sweep."""
+    return study.with_values({parameter_path(name): value for name, value in point.items()})
+
+
+def _key(params: dict[str, Any]) -> str:
+    return repr(sorted((name, str(value)) for name, value in params.items()))
+
+
+def _distinct_data(studies: Sequence[Study]) -> list[Study]:
+    return list({repr(study.data): study for study in studies}.values())
+
+
+def _work(
+    store: RunStore,
+    study: Study,
+    sweep_id: str,
+    points: Sequence[dict[str, Any]],
+    notebook: str | Path | None,
+    processes: int | None,
+    on_progress: OnProgress,
+) -> SweepResult:
+    """Keep `processes` runs going until every point has had its turn."""
+    stop = threading.Event()
+    current: set[Running] = set()
+    guard = threading.Lock()
+
+    def one(point: dict[str, Any]) -> None:
+        if stop.is_set():
+            return
+        values = point_study(study, point)
+        try:
+            running = start(
+                values,
+                project=store.project,
+                notebook=notebook,
+                sweep_id=sweep_id,
+                recorded_params=point,
+            )
+        except WorkbenchError as error:
+            _record_refusal(store, values, point, sweep_id, error)
+            return
+        with guard:
+            current.add(running)
+        if stop.is_set():
+            running.cancel()
+        try:
+            running.wait()
+        except WorkbenchError as error:
+            _record_refusal(store, values, point, sweep_id, error)
+        finally:
+            with guard:
+                current.discard(running)
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(processes or os.cpu_count() or 1) as pool:
+        pending: set[Future[None]] = {pool.submit(one, point) for point in points}
+        try:
+            while pending:
+                finished, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                if finished:
+                    done = len(points) - len(pending)
+                    task = f"{study.name}, {time.monotonic() - began:.0f} s"
+                    on_progress(Progress(task, done, len(points), "runs"))
+        except BaseException:
+            stop.set()
+            with guard:
+                for running in current:
+                    running.cancel()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return sweep_results(sweep_id, project=store.project)
+
+
+def _record_refusal(
+    store: RunStore, study: Study, point: dict[str, Any], sweep_id: str, error: WorkbenchError
+) -> None:
+    """Keep a refused point as a failed run: a hole in a grid has a reason."""
+    run_id = store.create(study.to_dict(), params=point, sweep_id=sweep_id)
+    store.finish(run_id, "failed", error=str(error))

@@ -1,0 +1,186 @@
+"""The process that runs one backtest: ``python -m workbench.backtest.worker`` (internal).
+
+The process that starts it writes one JSON line to its standard input, ``{"project", "run_id"}``,
+and reads JSON lines from its standard output: ``{"progress": 0.4}`` and, where the study is refused,
+``{"issues": [...]}``. What the strategy prints goes to ``output.txt`` in the run's folder. The run
+is cancelled by a file ``cancel`` in that folder, which anybody may make, or by the end of standard
+input, which comes when the starting process dies.
+"""
+
+import json
+import os
+import resource
+import select
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TextIO
+
+from workbench import data
+from workbench.backtest import artefacts
+from workbench.backtest.statistics import statistics
+from workbench.backtest.store import RunStore, now
+from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.project import Project
+from workbench.engine import require
+from workbench.study import Study
+from workbench.study.load import build
+from workbench.study.places import Places
+
+GRACE_SECONDS = 2.0
+"""From the wish to cancel to the end of a strategy that does not return from a handler."""
+
+CANCEL_FILE = "cancel"
+
+EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, EXIT_CANCELLED = 0, 1, 2, 130
+
+
+def main() -> int:
+    """Run the backtest named on standard input; return the exit code."""
+    started = time.perf_counter()
+    # Nothing but our own lines may reach the starting process.
+    events = os.fdopen(os.dup(1), "w", buffering=1)
+    request = json.loads(sys.stdin.buffer.readline())
+    store = RunStore(Project(Path(request["project"])))
+    run_id = request["run_id"]
+    folder = store.folder(run_id)
+    output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    control = Control(store, run_id)
+    control.start()
+    try:
+        return _run(store, run_id, events, control, started)
+    except InputError as error:
+        print(json.dumps({"issues": [issue.to_dict() for issue in error.issues]}), file=events)
+        return EXIT_REFUSED
+    except WorkbenchError as error:
+        store.finish(run_id, "failed", error=str(error))
+    except OSError as error:
+        store.finish(run_id, "failed", error=f"writing the result failed: {error}")
+    except MemoryError:
+        store.finish(run_id, "failed", error="out of memory")
+    return EXIT_FAILED
+
+
+class Control(threading.Thread):
+    """Heeds the wish to cancel, from outside the engine's thread.
+
+    It sets a flag that the run looks at. A strategy that loops for ever never looks: after
+    `GRACE_SECONDS` the run is marked cancelled and the process leaves.
+    """
+
+    def __init__(self, store: RunStore, run_id: str) -> None:
+        super().__init__(daemon=True)
+        self.store, self.run_id = store, run_id
+        self.wanted = threading.Event()
+        self.finished = threading.Event()
+        self.orphaned = False
+
+    def run(self) -> None:
+        """Wait for the wish; see the class."""
+        flag = self.store.folder(self.run_id) / CANCEL_FILE
+        while not flag.exists():
+            readable, _, _ = select.select([sys.stdin], [], [], 0.1)
+            if readable and not os.read(sys.stdin.fileno(), 4096):
+                self.orphaned = not flag.exists()
+                break
+        self.wanted.set()
+        if not self.finished.wait(GRACE_SECONDS):
+            os._exit(self.end())
+
+    def end(self) -> int:
+        """Mark the run as stopped before its end; return the exit code."""
+        if self.orphaned:
+            self.store.finish(self.run_id, "failed", error="the process that started it died")
+            return EXIT_FAILED
+        self.store.finish(self.run_id, "cancelled")
+        return EXIT_CANCELLED
+
+
+def _run(
+    store: RunStore, run_id: str, events: TextIO, control: Control, started: float
+) -> int:
+    require()
+    # The strategy may be anything: its module is imported only once the run is ours to fail.
+    from workbench.engine import simulate, strategy
+
+    project = store.project
+    store.update(run_id, status="running", started=now())
+    study = _study(store, run_id)
+    loaded = strategy.load(study, project)
+    inputs = [simulate.Input(spec, files) for spec, files in data.inputs(study, project)]
+    last = [time.monotonic()]
+
+    def progress(share: float) -> None:
+        print(json.dumps({"progress": round(share, 4)}), file=events)
+        if time.monotonic() - last[0] > 1.0:  # others follow it through the store
+            last[0] = time.monotonic()
+            store.update(run_id, progress=share)
+
+    outcome = simulate.simulate(
+        study,
+        project,
+        loaded,
+        inputs,
+        log_folder=store.folder(run_id),
+        on_progress=progress,
+        should_stop=control.wanted.is_set,
+    )
+    control.finished.set()
+    if outcome.cancelled:
+        return control.end()
+    artefacts.write(
+        store.folder(run_id),
+        {name: getattr(outcome, name) for name in ("orders", "fills", "positions", "equity")},
+    )
+    numbers = statistics(outcome.equity, outcome.positions, outcome.fills)
+    failed = outcome.failure.where is not None
+    store.finish(
+        run_id,
+        "failed" if failed else "done",
+        error=outcome.failure.text if failed else None,
+        digest=outcome.digest,
+        digests=_digests(study, loaded.digest, project) | {"fills": outcome.digest},
+        orders=len(outcome.orders["ts_init"]),
+        fills=len(outcome.fills["ts"]),
+        balances=outcome.balances,
+        pnl=_difference(outcome.equity_end, outcome.starting),
+        statistics=numbers | {"engine": outcome.statistics, "events": outcome.events},
+        warnings=[*outcome.warnings],
+        progress=1.0,
+        seconds=round(time.perf_counter() - started, 3),
+        peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    )
+    return EXIT_FAILED if failed else EXIT_DONE
+
+
+def _study(store: RunStore, run_id: str) -> Study:
+    content = json.loads((store.folder(run_id) / "study.json").read_text())
+    return build(content, Places())
+
+
+def _digests(study: Study, strategy: str, project: Project) -> dict[str, object]:
+    return {
+        "study": study.digest,
+        "strategy": strategy,
+        "data": data.digest(study, project),
+        "engine": require(),
+    }
+
+
+def _difference(end: dict[str, str], start: dict[str, str]) -> dict[str, str]:
+    from decimal import Decimal
+
+    names = sorted({*end, *start})
+    return {
+        name: f"{Decimal(end.get(name, '0')) - Decimal(start.get(name, '0')):f}" for name in names
+    }
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    # The engine's own threads and destructors have nothing left to do that matters.
+    os._exit(code)

@@ -1,0 +1,29 @@
+"""Checks of a study before anything is run with it."""
+
+from workbench import data
+from workbench.core.errors import InputError, Issue
+from workbench.core.project import Project
+from workbench.engine.inspection import check_strategy
+from workbench.study import Study
+
+__all__ = ["check"]
+
+
+def check(study: Study, project: Project | None = None) -> list[Issue]:
+    """Return everything wrong with a loaded study's data and strategy; nothing if it can run.
+
+    Parameters
+    ----------
+    study
+        A study that `workbench.study.load` accepted.
+    project
+        Default: the one the working folder lies in.
+
+    """
+    project = project or Project.find()
+    issues = list(data.check(study, project))
+    try:
+        check_strategy(study, project)
+    except InputError as error:
+        issues += error.issues
+    return issues

@@ -1,0 +1,85 @@
+"""``workbench backtest``."""
+
+import click
+
+from workbench.cli.options import load_study, overrides, project_of, study_options
+from workbench.cli.output import decimal, emit, json_option, note, percent, progress_bar, say
+from workbench.core.errors import Cancelled, RunError
+
+
+@click.group()
+def backtest() -> None:
+    """Run a study once."""
+
+
+@backtest.command()
+@study_options
+@click.option(
+    "--notebook", type=click.Path(exists=True, dir_okay=False), metavar="NB",
+    help="Run it as this notebook, through papermill.",
+)  # fmt: skip
+@click.option("--report", is_flag=True, help="Write the report and print its path.")
+@json_option
+def run(
+    study: str, over: list[str], params: list[str], notebook: str | None, report: bool, as_json: bool
+) -> int:
+    """Run STUDY's backtest and record it."""
+    from pathlib import Path
+
+    from workbench.backtest.model import Run
+    from workbench.backtest.run import start
+
+    project = project_of(study)
+    document = load_study(study, over, params)
+    with progress_bar() as on_progress:
+        running = start(
+            document,
+            project=project,
+            notebook=Path(notebook).resolve() if notebook else None,
+            recorded_params=overrides(params),
+            on_progress=on_progress,
+        )
+        try:
+            found: Run = running.wait()
+        except KeyboardInterrupt:
+            running.cancel()
+            found = running.wait()
+    page = found.report() if report and found.status != "cancelled" else None
+    result = found.summary() | {"report": str(page) if page else None}
+
+    def text() -> None:
+        say(f"run      {found.id}")
+        say(f"status   {found.status}")
+        if found.finished_well:
+            numbers = found.statistics
+            say(f"orders   {found.n_orders}, fills {found.n_fills}")
+            for currency, amount in found.balances.items():
+                say(f"balance  {float(amount):,.2f} {currency}, "
+                    f"profit {float(found.pnl.get(currency, 0)):+,.2f}")  # fmt: skip
+            say(f"return   {percent(numbers.get('total_return')) or '-'}, "
+                f"Sharpe {decimal(numbers.get('sharpe')) or '-'}, "
+                f"max drawdown {percent(-(numbers.get('max_drawdown') or 0))}")  # fmt: skip
+            say(f"digest   {found.digest}")
+            say(f"took     {found.seconds:.2f} s, {found.peak_memory_mb:.0f} MiB")
+        if page:
+            say(f"report   {page}")
+
+    emit(result, as_json, text)
+    for warning in found.warnings:
+        note(f"warning: {warning}")
+    if found.status == "failed":
+        note(f"error: {found.error}")
+        return RunError.exit_code
+    return Cancelled.exit_code if found.status == "cancelled" else 0
+
+
+@backtest.command()
+@click.argument("run_id")
+@json_option
+def cancel(run_id: str, as_json: bool) -> int:
+    """Cancel a run, whichever process started it."""
+    from workbench.backtest.run import cancel as cancel_run
+
+    found = cancel_run(run_id)
+    emit(found.summary(), as_json, lambda: say(f"{found.id}: {found.status}"))
+    return 0

@@ -1,0 +1,57 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.core.project import Project
+from workbench.study import Study
+
+study_argument = click.argument("study", type=str, metavar="STUDY")
+
+
+def _over(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> list[str]:
+    return list(value)
+
+
+def study_options[F: Callable[..., Any]](command: F) -> F:
+    """Add STUDY, ``-p`` and ``--over``."""
+    for decorate in (
+        click.option(
+            "-p", "params", multiple=True, metavar="NAME=VALUE", callback=_over,
+            help="Override: a strategy parameter (fast=20) or a path (data.0.start=2010-01-01).",
+        ),
+        click.option(
+            "--over", multiple=True, metavar="FILE", callback=_over,
+            help="A further study file laid over STUDY; may be repeated.",
+        ),
+        study_argument,
+    ):  # fmt: skip
+        command = decorate(command)
+    return command
+
+
+def project_of(study: str) -> Project:
+    """Return the project a study's file lies in, else that of the working folder."""
+    path = Path(study)
+    return Project.find(path.resolve().parent if path.exists() else None)
+
+
+def load_study(study: str, over: list[str], params: list[str]) -> Study:
+    """Load the study a command names."""
+    from workbench.study import load
+
+    return load(study, *over, params=params)
+
+
+def overrides(params: list[str]) -> dict[str, Any]:
+    """Return ``-p`` options as the parameters a run records."""
+    from workbench.study.source import parameter_override
+
+    recorded = {}
+    for assignment in params:
+        path, value, origin = parameter_override(assignment)
+        recorded[origin.removeprefix("-p ")] = value
+    return recorded

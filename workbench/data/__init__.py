@@ -1,0 +1,55 @@
+"""Data: providers, the planner and the catalog.
+
+What a study needs is planned against the catalog and only what it lacks is fetched::
+
+    from workbench import data, study
+
+    ema = study.load("studies/ema-cross.yaml")
+    data.plan(ema).to_dict()
+    data.fetch(ema)
+    data.read(ema.data[0]).to_pandas()
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.data.fetcher import FetchResult, ensure, fetch
+    from workbench.data.planner import Plan, plan
+    from workbench.data.reader import check, digest, inputs, list_, read
+
+__all__ = [
+    "FetchResult",
+    "Plan",
+    "check",
+    "digest",
+    "ensure",
+    "fetch",
+    "inputs",
+    "list_",
+    "plan",
+    "read",
+]
+
+_HOMES = {
+    "FetchResult": "fetcher",
+    "Plan": "planner",
+    "check": "reader",
+    "digest": "reader",
+    "ensure": "fetcher",
+    "fetch": "fetcher",
+    "inputs": "reader",
+    "list_": "reader",
+    "plan": "planner",
+    "read": "reader",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # numpy and pyarrow are loaded when a verb is first used, not when the room is imported.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"workbench.data.{_HOMES[name]}"), name)

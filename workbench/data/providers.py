@@ -1,0 +1,35 @@
+"""The registry of providers, by the name a study gives them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from workbench.core.project import Project
+from workbench.study.document import Study
+
+if TYPE_CHECKING:
+    from workbench.data.provider import Item, Provider
+
+PROVIDERS = {
+    "sample": "workbench.data.sample:SampleProvider",
+    "file": "workbench.data.file:FileProvider",
+}
+"""Module and class of each, imported when a study asks for it."""
+
+
+def provider(name: str, project: Project) -> Provider:
+    """Return the provider a study calls `name`."""
+    module, _, kind = PROVIDERS[name].partition(":")
+    made: Provider = getattr(importlib.import_module(module), kind)(project)
+    return made
+
+
+def items(study: Study, project: Project) -> list[tuple[Item, Provider]]:
+    """Return every dataset of a study with its provider."""
+    from workbench.data.provider import Item
+
+    return [
+        (Item(study, index), provider(spec.provider, project))
+        for index, spec in enumerate(study.data)
+    ]

@@ -1,0 +1,218 @@
+"""What happened in a run, taken from the engine's cache as plain columns.
+
+Prices and quantities are floats (a decimal of up to 15 digits survives the trip), times are UNIX
+nanoseconds; the digest is made of the engine's own exact text.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from workbench.study import Study
+from workbench.study.fields import split_money
+
+type Columns = dict[str, list[Any]]
+
+ORDERS = (
+    "client_order_id", "instrument", "strategy", "side", "type", "quantity", "filled_qty", "price",
+    "trigger_price", "avg_px", "time_in_force", "status", "reduce_only", "post_only", "ts_init",
+    "ts_last", "reason",
+)  # fmt: skip
+FILLS = (
+    "ts", "client_order_id", "trade_id", "position_id", "instrument", "side", "order_type",
+    "quantity", "price", "commission", "currency", "liquidity",
+)  # fmt: skip
+POSITIONS = (
+    "position_id", "instrument", "side", "quantity", "avg_open", "avg_close", "realized_pnl",
+    "currency", "realized_return", "commission", "ts_opened", "ts_closed", "duration_s",
+)  # fmt: skip
+EQUITY = ("ts", "currency", "equity")
+
+
+def _columns(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Columns:
+    columns: Columns = {name: [] for name in names}
+    for row in rows:
+        for name, value in zip(names, row, strict=True):
+            columns[name].append(value)
+    return columns
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(str(value))
+
+
+def _sequence(client_order_id: str) -> int:
+    tail = client_order_id.rpartition("-")[2]
+    return int(tail) if tail.isdecimal() else 0
+
+
+def ordered(orders: Iterable[Any]) -> list[Any]:
+    """Sort orders by time, then by the number in their id: the cache keeps no order."""
+    return sorted(
+        orders,
+        key=lambda order: (
+            order.ts_init,
+            _sequence(str(order.client_order_id)),
+            str(order.client_order_id),
+        ),
+    )
+
+
+def orders(found: Sequence[Any]) -> Columns:
+    """Return one row per order."""
+    return _columns(
+        ORDERS,
+        (
+            (
+                str(order.client_order_id),
+                str(order.instrument_id),
+                str(order.strategy_id),
+                order.side.name,
+                order.order_type.name,
+                _number(order.quantity),
+                _number(order.filled_qty),
+                _number(getattr(order, "price", None)),
+                _number(getattr(order, "trigger_price", None)),
+                _number(order.avg_px),
+                order.time_in_force.name,
+                order.status.name,
+                order.is_reduce_only,
+                bool(getattr(order, "is_post_only", False)),
+                order.ts_init,
+                order.ts_last,
+                _reason(order),
+            )
+            for order in found
+        ),
+    )
+
+
+def _reason(order: Any) -> str:
+    if order.status.name in ("DENIED", "REJECTED", "CANCELED", "EXPIRED"):
+        return str(getattr(order.last_event, "reason", None) or "")
+    return ""
+
+
+def _fill_events(found: Sequence[Any]) -> list[Any]:
+    events = [
+        (event.ts_event, rank, index, event)
+        for rank, order in enumerate(found)
+        for index, event in enumerate(order.events)
+        if type(event).__name__ == "OrderFilled"
+    ]
+    events.sort(key=lambda item: item[:3])
+    return [item[3] for item in events]
+
+
+def fills(found: Sequence[Any]) -> Columns:
+    """Return one row per fill, in time."""
+    return _columns(
+        FILLS,
+        (
+            (
+                event.ts_event,
+                str(event.client_order_id),
+                str(event.trade_id),
+                str(event.position_id or ""),
+                str(event.instrument_id),
+                event.order_side.name,
+                event.order_type.name,
+                _number(event.last_qty),
+                _number(event.last_px),
+                event.commission.as_double() if event.commission else 0.0,
+                event.commission.currency.code if event.commission else "",
+                event.liquidity_side.name,
+            )
+            for event in _fill_events(found)
+        ),
+    )
+
+
+def fills_digest(found: Sequence[Any], final: dict[str, str]) -> str:
+    """Return SHA-256 over every fill and the final balances, in the engine's exact text.
+
+    Ids the engine draws at random (events) are left out; ids it counts are in.
+    """
+    digest = hashlib.sha256()
+    for event in _fill_events(found):
+        row = (
+            event.ts_event, event.client_order_id, event.instrument_id, event.order_side.name,
+            event.order_type.name, event.last_qty, event.last_px, event.commission,
+            event.liquidity_side.name,
+        )  # fmt: skip
+        digest.update(json.dumps([str(value) for value in row]).encode() + b"\n")
+    digest.update(json.dumps(final, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def positions(cache: Any) -> Columns:
+    """Return one row per round trip: closed, replaced (netting) or still open."""
+    found = [*cache.position_snapshots(), *cache.positions()]
+    found.sort(key=lambda position: (position.ts_opened, position.ts_closed or 2**63))
+    return _columns(POSITIONS, (_position(position) for position in found))
+
+
+def _position(position: Any) -> tuple[Any, ...]:
+    closed = position.is_closed
+    pnl = position.realized_pnl
+    commissions = [money.as_double() for money in position.commissions()]
+    # A snapshot's id ends in a random UUID: the id before it is the one orders refer to.
+    name = str(position.id)
+    if len(name) > 37 and name[-37] == "-" and name[-36:].count("-") == 4:
+        name = name[:-37]
+    return (
+        name,
+        str(position.instrument_id),
+        "LONG" if position.entry.name == "BUY" else "SHORT",
+        _number(position.peak_qty),
+        position.avg_px_open,
+        position.avg_px_close if closed else None,
+        pnl.as_double() if pnl is not None else None,
+        pnl.currency.code if pnl is not None else "",
+        position.realized_return if closed else None,
+        sum(commissions),
+        position.ts_opened,
+        position.ts_closed if closed else None,
+        position.duration_ns / 1e9 if closed else None,
+    )
+
+
+def equity(samples: Iterable[tuple[int, str, float]]) -> Columns:
+    """Return the equity curve, one row per look and currency."""
+    return _columns(EQUITY, samples)
+
+
+def _text(totals: dict[str, Decimal]) -> dict[str, str]:
+    return {currency: f"{totals[currency]:f}" for currency in sorted(totals)}
+
+
+def balances(cache: Any, venues: Iterable[Any]) -> dict[str, str]:
+    """Return the final balance by currency, summed over the venues' accounts."""
+    totals: dict[str, Decimal] = {}
+    for venue in venues:
+        account = cache.account_for_venue(venue)
+        if account is not None:
+            for currency, money in account.balances_total().items():
+                totals[currency.code] = totals.get(currency.code, Decimal(0)) + money.as_decimal()
+    return _text(totals)
+
+
+def equity_end(portfolio: Any, venues: Iterable[Any]) -> dict[str, str]:
+    """Return the final equity by currency: balances and open positions at the last price."""
+    totals: dict[str, Decimal] = {}
+    for venue in venues:
+        for currency, money in portfolio.equity(venue).items():
+            totals[currency.code] = totals.get(currency.code, Decimal(0)) + money.as_decimal()
+    return _text(totals)
+
+
+def starting(study: Study) -> dict[str, str]:
+    """Return the starting balance by currency, summed over the venues."""
+    totals: dict[str, Decimal] = {}
+    for venue in study.venues:
+        for balance in venue.balances:
+            amount, currency = split_money(balance)
+            totals[currency] = totals.get(currency, Decimal(0)) + amount
+    return _text(totals)

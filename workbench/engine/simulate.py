@@ -1,0 +1,255 @@
+"""One backtest in this process: build the engine, run it, take down what happened."""
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.common import FileWriterConfig, LoggerConfig, LogLevel
+from nautilus_trader.model import TraderId, Venue
+
+from workbench.core.project import Project
+from workbench.engine import catalog, records, strategy
+from workbench.engine.supervise import Failure, Observer, Watch, sample, supervised
+from workbench.engine.venues import add_venue, risk_config
+from workbench.study import DataSpec, Study
+
+LOG_NAME = "engine"
+
+_MINUTE = 60_000_000_000
+_INTERVALS = tuple(
+    minutes * _MINUTE for minutes in (1, 5, 15, 30, 60, 120, 240, 360, 720, 1440)
+)
+MAX_SAMPLES = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One dataset for a run: the study's wish and the catalog files that hold it."""
+
+    spec: DataSpec
+    files: Sequence[Path]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did.
+
+    Attributes
+    ----------
+    orders, fills, positions, equity
+        Tables as columns; see `workbench.engine.records` for names and units.
+    balances, equity_end, starting
+        Final balance, final equity marked to market and starting balance, by currency.
+    digest
+        SHA-256 over fills and final balances.
+    failure
+        The first exception of the strategy (`Failure.where` is None if there was none).
+    cancelled
+        Whether it was stopped at the user's wish.
+    warnings
+        What a reader of the result must know.
+    statistics
+        NautilusTrader's own analysis, as it names it.
+    events
+        Data points processed.
+    start_ns, end_ns
+        First and last data point.
+
+    """
+
+    orders: records.Columns
+    fills: records.Columns
+    positions: records.Columns
+    equity: records.Columns
+    balances: dict[str, str]
+    equity_end: dict[str, str]
+    starting: dict[str, str]
+    digest: str
+    failure: Failure
+    cancelled: bool
+    events: int
+    start_ns: int
+    end_ns: int
+    warnings: list[str] = field(default_factory=list)
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+
+def simulate(
+    study: Study,
+    project: Project,
+    loaded: strategy.Loaded,
+    inputs: Sequence[Input],
+    *,
+    log_folder: Path,
+    on_progress: Callable[[float], None],
+    should_stop: Callable[[], bool],
+) -> Outcome:
+    """Run `study` in this process, which must not have held an engine before.
+
+    Parameters
+    ----------
+    study, project, loaded, inputs
+        What to run: the document, its project, its strategy and its data.
+    log_folder
+        Where the engine writes ``engine.json``, one JSON object a line.
+    on_progress
+        Called with the share done (0 to 1).
+    should_stop
+        Asked at each step of simulated time; True ends the run.
+
+    """
+    engine = BacktestEngine(_engine_config(study, project, inputs, log_folder))
+    instruments = _instruments(study, project)
+    for venue in study.venues:
+        add_venue(engine, venue)
+    for instrument in instruments.values():
+        engine.add_instrument(instrument)
+    start, end = _add_data(engine, project, inputs)
+
+    failure = Failure()
+    kind = supervised(loaded.strategy, failure)
+    instance = kind(loaded.config) if loaded.config is not None else kind()
+    engine.add_strategy(instance)
+    watch = Watch(
+        start_ns=start,
+        end_ns=end,
+        interval_ns=interval_for(end - start),
+        venues=[Venue(venue.name) for venue in study.venues],
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+    observer = Observer()
+    observer.watch(watch, engine.portfolio)
+    engine.add_actor(observer)
+    sample(watch, engine.portfolio, start)
+    _run(engine, failure)
+    sample(watch, engine.portfolio, engine.backtest_end or end)
+    return _outcome(study, engine, failure, watch, instruments)
+
+
+def interval_for(span_ns: int) -> int:
+    """Return the step of simulated time between two looks: at most `MAX_SAMPLES`, at least daily."""
+    for interval in _INTERVALS:
+        if span_ns <= interval * MAX_SAMPLES:
+            return interval
+    return _INTERVALS[-1]
+
+
+def _engine_config(
+    study: Study, project: Project, inputs: Sequence[Input], log_folder: Path
+) -> BacktestEngineConfig:
+    risk, _ = risk_config(study.risk, _instruments(study, project))
+    logging = LoggerConfig(
+        stdout_level=LogLevel.OFF,
+        fileout_level=LogLevel.INFO,
+        # The engine's own INFO lines, several an order, would cost more than the run.
+        component_levels={},
+        is_colored=False,
+        print_config=False,
+        file_config=FileWriterConfig(
+            directory=str(log_folder), file_name=LOG_NAME, file_format="json"
+        ),
+    )
+    return BacktestEngineConfig(
+        trader_id=TraderId(study.trader), risk_engine=risk, logging=logging, run_analysis=True
+    )
+
+
+def _instruments(study: Study, project: Project) -> dict[str, Any]:
+    known = catalog.instruments(project.catalog)
+    return {spec.instrument: known[spec.instrument] for spec in study.data}
+
+
+def _add_data(engine: BacktestEngine, project: Project, inputs: Sequence[Input]) -> tuple[int, int]:
+    """Add every dataset; return the first and last timestamp."""
+    starts, ends = [], []
+    for item in inputs:
+        spec = item.spec
+        data = catalog.query(
+            project.catalog, spec.kind, spec.identity, spec.start_ns, spec.end_ns, item.files
+        )
+        starts.append(data[0].ts_init)
+        ends.append(data[-1].ts_init)
+        engine.add_data(data, sort=False)
+    engine.sort_data()
+    return min(starts), max(ends)
+
+
+def _run(engine: BacktestEngine, failure: Failure) -> None:
+    # No garbage of ours is cyclic; a collection over a million bars costs 50 ms each time.
+    gc.freeze()
+    try:
+        engine.run()
+    except Exception as error:  # an exception of on_start surfaces here, already recorded
+        failure.record("the engine", error)
+
+
+def _outcome(
+    study: Study,
+    engine: BacktestEngine,
+    failure: Failure,
+    watch: Watch,
+    instruments: dict[str, Any],
+) -> Outcome:
+    result = engine.get_result()
+    cache = engine.cache
+    orders = records.ordered(cache.orders())
+    balances = records.balances(cache, watch.venues)
+    outcome = Outcome(
+        orders=records.orders(orders),
+        fills=records.fills(orders),
+        positions=records.positions(cache),
+        equity=records.equity(watch.samples),
+        balances=balances,
+        equity_end=records.equity_end(engine.portfolio, watch.venues),
+        starting=records.starting(study),
+        digest=records.fills_digest(orders, balances),
+        failure=failure,
+        cancelled=watch.stopped,
+        events=result.iterations,
+        start_ns=watch.start_ns,
+        end_ns=engine.backtest_end or watch.end_ns,
+        statistics={
+            "pnls": result.stats_pnls,
+            "returns": result.stats_returns,
+            "general": result.stats_general,
+        },
+    )
+    outcome.warnings = list(_warnings(study, orders, instruments, outcome))
+    return outcome
+
+
+def _warnings(
+    study: Study, orders: Sequence[Any], instruments: dict[str, Any], outcome: Outcome
+) -> list[str]:
+    warnings = []
+    if not orders and outcome.failure.where is None:
+        warnings.append("no trades: the strategy placed no order")
+    elif not outcome.fills["ts"] and outcome.failure.where is None:
+        warnings.append(f"no trades: none of the {len(orders)} orders was filled")
+    reasons = Counter(
+        (status, reason)
+        for status, reason in zip(
+            outcome.orders["status"], outcome.orders["reason"], strict=True
+        )
+        if status in ("DENIED", "REJECTED")
+    )
+    for (status, reason), count in reasons.most_common(5):
+        warnings.append(f"{count} orders {status.lower()}: {reason or 'no reason given'}")
+    _, unenforced = risk_config(study.risk, instruments)
+    if unenforced:
+        warnings.append(f"risk limits not enforced in a backtest: {', '.join(unenforced)}")
+    by_instrument: dict[str, set[str]] = {}
+    for spec in study.data:
+        what = spec.bars.rpartition("-")[2] if spec.bars else spec.kind
+        by_instrument.setdefault(spec.instrument, set()).add(what)
+    for name, kinds in by_instrument.items():
+        if not kinds & {"LAST", "quotes", "trades"} and not {"BID", "ASK"} <= kinds:
+            warnings.append(
+                f"{name} has only {', '.join(sorted(kinds))} bars: market orders find no price"
+            )
+    return warnings
