@@ -11,6 +11,7 @@ Writers hold the dataset's lock and rename whole files into place; readers need 
 from __future__ import annotations
 
 import errno
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ class Dataset:
 
         """
         files = [file for file in self.files() if not file.broken]
-        for one, other in zip(files, files[1:], strict=False):
+        for one, other in itertools.pairwise(files):
             if clip(one.interval, other.interval):
                 message = (
                     f"{self.project.relative(one.path)} and {other.path.name} overlap: remove one "

@@ -9,7 +9,7 @@ from workbench.core.errors import Cancelled, DataError, Issue, StudyError
 from workbench.core.progress import OnProgress, ShouldStop, ignore, never
 from workbench.core.project import Project
 from workbench.data.catalog import Dataset
-from workbench.data.intervals import clip, shown
+from workbench.data.intervals import shown
 from workbench.data.planner import DatasetPlan, plan, plan_dataset
 from workbench.data.provider import Item, Provider
 from workbench.data.providers import items

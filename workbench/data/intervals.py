@@ -47,7 +47,7 @@ def missing(wanted: Interval, covered: Iterable[Interval]) -> list[Interval]:
 
 
 def iso(ns: int) -> str:
-    """Write a time for people: ``2012-02-01T09:30:00Z``, with a fraction only where there is one."""
+    """Write a time for people: ``2012-02-01T09:30:00Z``, with a fraction where there is one."""
     seconds, fraction = divmod(ns, 10**9)
     text = (_EPOCH + dt.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else f"{text}Z"

@@ -17,6 +17,9 @@ from workbench.data.providers import items
 from workbench.study.document import DataSpec, Study
 
 
+_DAY = 86_400 * 10**9
+
+
 @dataclass(frozen=True, slots=True)
 class DatasetPlan:
     """One dataset of a study against the catalog.
@@ -188,7 +191,10 @@ def plan_dataset(item: Item, provider: Provider, *, replace: bool = False) -> Da
         if part is None:
             message = f"there is data from {shown(available)}, none of it in {shown(wanted)}"
             return item.issue(message, "start" if wanted[0] > available[1] else "end")
-        if (spec.start_ns or part[0]) < part[0] or (spec.end_ns or part[1]) > part[1]:
+        # The last session ends before its day does: less than a day is nothing to speak of.
+        early = part[0] - (part[0] if spec.start_ns is None else spec.start_ns)
+        late = (part[1] if spec.end_ns is None else spec.end_ns) - part[1]
+        if max(early, late) >= _DAY:
             notes.append(f"{spec.identity}: there is data from {shown(available)} only")
         wanted = part
     if provider.whole and available is None:

@@ -1,8 +1,8 @@
 """The contract of a data provider.
 
 A provider turns a dataset of a study into rows in the engine's Parquet schema. It knows nothing of
-the catalog: the planner (`workbench.data.planner`) works out what the catalog lacks, asks the provider
-how it would get it, and stores what it delivers.
+the catalog: the planner (`workbench.data.planner`) works out what the catalog lacks, asks the
+provider how it would get it, and stores what it delivers.
 
 Who calls what, and in which order:
 

@@ -2,10 +2,10 @@
 
 They come from ``bokeh_sampledata`` (Quandl WIKI Prices, public domain): open, high, low, close and
 volume as they were traded, and an adjusted close. A share that splits two for one would look like
-a crash, so every price of a day is multiplied by ``adj_close / close`` and rounded to four decimals.
-That undoes dividends as well as splits, and splits after the last row too (Apple's 7:1 of 2014):
-the series tells the return of holding the share, not the price paid on the day. The volume is
-divided by the same ratio, so that price times volume stays the money that changed hands.
+a crash, so every price of a day is multiplied by ``adj_close / close`` and rounded to four
+decimals. That undoes dividends as well as splits, also those after the last row (AAPL split 7:1 in
+2014): the series tells the return of holding the share, not the price paid on the day. The volume
+is divided by the same ratio, so that price times volume stays the money that changed hands.
 
 A bar's time is the close of its session, 16:00 in New York; early closes are not in the data.
 """
