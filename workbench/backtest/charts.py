@@ -80,7 +80,6 @@ def drawdowns(run: Run) -> Any:
 
 def monthly(run: Run) -> Any:
     """Return the return of each month in percent, years down, months across (first currency)."""
-    hv = holoviews()
     currency, found = monthly_table(run)
     if not found:
         return _nothing("no month has a return")
@@ -90,10 +89,10 @@ def monthly(run: Run) -> Any:
         for year in reversed(years)
         for month, name in enumerate(MONTHS, 1)
     ]
-    heat = hv.HeatMap(cells, ["Month", "Year"], hv.Dimension("monthly", label="Return (%)"))
     bound = max(1.0, *(100 * abs(value) for value in found.values()))
     title = f"Monthly returns, {currency} (%)"
-    return _heat(heat, title, DIVERGING, (-bound, bound), "%.1f", rows=len(years))
+    axes = ("Month", "Year", "Return (%)")
+    return _heat(cells, axes, title, DIVERGING, (-bound, bound), "%.1f")
 
 
 def price(run: Run, instrument: str | None = None) -> Any:
@@ -141,7 +140,6 @@ def parameter_map(runs: Sequence[Run], x: str, y: str, statistic: str = "sharpe"
 
     Where several runs share a cell (over instruments, say) it shows their mean.
     """
-    hv = holoviews()
     cells: dict[tuple[Any, Any], list[float]] = {}
     for run in runs:
         value = run.statistics.get(statistic)
@@ -152,13 +150,12 @@ def parameter_map(runs: Sequence[Run], x: str, y: str, statistic: str = "sharpe"
     rows = [(str(a), str(b), float(np.mean(cells[a, b]))) for a, b in _sorted(cells)]
     values = [row[2] for row in rows]
     label = statistic.replace("_", " ")
-    heat = hv.HeatMap(rows, [f"{x} ", f"{y} "], hv.Dimension("value", label=label))
     signed = min(values) < 0 < max(values)
     bound = max(abs(value) for value in values)
     limits = (-bound, bound) if signed else (min(values), max(max(values), min(values) + 1e-9))
     title = f"{label.capitalize()} by {x} and {y}"
     colours = DIVERGING if signed else SEQUENTIAL
-    return _heat(heat, title, colours, limits, "%.2f", rows=len({row[1] for row in rows}))
+    return _heat(rows, (x, y, label), title, colours, limits, "%.2f")
 
 
 def overview(run: Run) -> Any:
@@ -310,28 +307,34 @@ def _lines(
 
 
 def _heat(
-    heat: Any,
+    cells: list[tuple[str, str, float]],
+    axes: tuple[str, str, str],
     title: str,
     colours: Sequence[str],
     limits: tuple[float, float],
     number: str,
-    rows: int,
 ) -> Any:
+    """Return a heat map with its values written in; `axes` names across, down and value."""
     from matplotlib.colors import LinearSegmentedColormap, to_hex
 
     hv = holoviews()
+    dimensions = (list(axes[:2]), hv.Dimension("value", label=axes[2]))
     ramp = LinearSegmentedColormap.from_list("workbench", list(colours))
     steps = [to_hex(ramp(i / 255)) for i in range(256)]
-    name = heat.vdims[0].name
-    heat = drawn(
-        heat,
-        bokeh={"cmap": steps, "clim": limits, "line_color": PAPER, "xaxis": "bottom"},
-        matplotlib={"cmap": steps, "clim": limits},
-    )
-    heat = framed(heat, title, height=max(150, 70 + 26 * rows), number=None, zoom=False)
-    known = heat.select(**{name: (None, None)})
-    text = hv.Labels(known.dframe().dropna().to_records(index=False), heat.kdims, heat.vdims)
-    return heat * text
+    shades = {"cmap": steps, "clim": limits}
+    layers = [drawn(hv.HeatMap(cells, *dimensions), bokeh=shades, matplotlib=shades)]
+    written: dict[str, list[tuple[str, str, str]]] = {INK: [], PAPER: []}
+    for across, down, value in cells:
+        if not np.isnan(value):
+            share = (value - limits[0]) / (limits[1] - limits[0])
+            deep = share > 0.8 or (share < 0.2 and colours is DIVERGING)
+            written[PAPER if deep else INK].append((across, down, number % value))
+    for colour, texts in written.items():
+        labels = hv.Labels(texts, list(axes[:2]), "text")
+        screen = {"text_color": colour, "text_font_size": "11px"}
+        layers.append(drawn(labels, bokeh=screen, matplotlib={"color": colour, "size": 8}))
+    height = max(150, 70 + 26 * len({cell[1] for cell in cells}))
+    return framed(hv.Overlay(layers), title, height=height, number=None, zoom=False)
 
 
 def _hover(tips: list[tuple[str, str]], time: str) -> Any:

@@ -77,8 +77,7 @@ def framed(
     def on_paper(plot: Any, _: Any) -> None:
         _matplotlib_axes(plot.handles["axis"], title, number, legend=legend)
 
-    kind = {"show_legend": legend} if hasattr(element, "items") and not _is_heat(element) else {}
-    extra = {"legend_opts": {"click_policy": "hide"}, "legend_position": "top_left"} if kind else {}
+    legends = {"show_legend": legend, "legend_position": "top_left"}
     aspect = WIDTH_INCHES * PIXELS_PER_INCH / height
     screen = {
         "responsive": True, "height": height, "title": title, "hooks": [on_screen],
@@ -87,11 +86,7 @@ def framed(
     paper = {
         "fig_inches": WIDTH_INCHES, "aspect": aspect, "title": "", "hooks": [on_paper],
     }  # fmt: skip
-    return drawn(element, bokeh=screen | kind | extra, matplotlib=paper | kind)
-
-
-def _is_heat(element: Any) -> bool:
-    return type(element).__name__ == "HeatMap"
+    return drawn(element, bokeh=screen | legends, matplotlib=paper | legends)
 
 
 def naive(times: pd.Series | pd.DatetimeIndex) -> npt.NDArray[np.datetime64]:

@@ -4,59 +4,74 @@ Every model is frozen and refuses unknown keys. What one field alone can tell is
 (`workbench.study.fields`); what takes several fields is in `workbench.study.consistency`.
 """
 
-import datetime as dt
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag
 
 from workbench.core.errors import Issue, StudyError
 from workbench.study.fields import (
-    Amount,
     BarSpec,
+    ClassName,
     CurrencyCode,
     Duration,
+    FeeRate,
+    FilePath,
+    Flag,
     InstrumentId,
+    Leverage,
     Moment,
-    Money,
     Name,
     NonNegative,
+    NonNegativeMoney,
     OrderRate,
     Percent,
     Positive,
+    PositiveMoney,
+    Share,
+    StrategyPath,
+    Symbol,
     TraderId,
     VenueName,
+    Whole,
     moment_ns,
     split_instrument,
 )
-from workbench.study.places import Path, Places, dotted
+from workbench.study.places import Path, Places
+
+# What a run depends on: these sections make the digest, and only they can be swept.
+RUN_SECTIONS = ("trader", "data", "venues", "strategy", "risk")
 
 
 class Document(BaseModel):
     """Base of every part of a study: frozen, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Instrument(Document):
     """What the engine must know of an instrument whose provider does not describe it."""
 
-    type: Literal["equity", "currency_pair", "crypto_perpetual", "future"]
+    type: Literal["equity", "currency_pair", "crypto_perpetual", "future"] = Field(
+        description="What it is"
+    )
     currency: CurrencyCode = Field(description="Quote currency: the one prices are in")
     base: CurrencyCode | None = Field(None, description="Base currency of a pair or perpetual")
     settlement: CurrencyCode | None = Field(None, description="Default: the quote currency")
-    price_precision: int = Field(ge=0, le=16, description="Decimals of a price")
+    price_precision: Whole = Field(ge=0, le=16, description="Decimals of a price")
     price_increment: Positive | None = Field(None, description="Default: one unit of precision")
-    size_precision: int = Field(0, ge=0, le=16, description="Decimals of a quantity")
+    size_precision: Whole = Field(0, ge=0, le=16, description="Decimals of a quantity")
     size_increment: Positive | None = Field(None, description="Default: one unit of precision")
-    lot_size: Positive | None = None
-    multiplier: Positive = Decimal(1)
+    lot_size: Positive | None = Field(None, description="Rounded lot, in units")
+    multiplier: Positive = Field(Decimal(1), description="Units of the underlying in a contract")
     margin_init: NonNegative = Field(Decimal(0), description="Initial margin, share of notional")
     margin_maint: NonNegative = Field(Decimal(0), description="Maintenance margin, share")
-    inverse: bool = False
-    underlying: str | None = Field(None, description="Of a future")
+    inverse: Flag = Field(False, description="Of a perpetual: settled in the base currency")
+    underlying: Symbol | None = Field(None, description="Of a future")
     expires: Moment | None = Field(None, description="Of a future")
 
 
@@ -64,7 +79,7 @@ class DataSpec(Document):
     """One dataset of a study: of which instrument, what, from when to when."""
 
     provider: str
-    instrument: InstrumentId
+    instrument: InstrumentId = Field(description="SYMBOL.VENUE")
     bars: BarSpec | None = Field(None, description="Bars of this specification")
     ticks: Literal["quotes", "trades"] | None = Field(None, description="Or ticks of this kind")
     start: Moment | None = Field(None, description="Default: where the data begins")
@@ -99,39 +114,36 @@ class DataSpec(Document):
 class SampleData(DataSpec):
     """Real daily bars of five shares, split- and dividend-adjusted, that ship with the workbench."""
 
-    provider: Literal["sample"]
+    provider: Literal["sample"] = Field(description="Daily bars that ship with the workbench")
 
 
 class Columns(Document):
     """Which column of a file holds what, by header name; only what differs from the default."""
 
-    timestamp: str = "timestamp"
-    open: str = "open"
-    high: str = "high"
-    low: str = "low"
-    close: str = "close"
+    timestamp: str = Field("timestamp", description="Time of a row")
+    open: str = Field("open", description="Of bars")
+    high: str = Field("high", description="Of bars")
+    low: str = Field("low", description="Of bars")
+    close: str = Field("close", description="Of bars")
     volume: str | None = Field(None, description="Default: 'volume' where the file has it, else 1")
-    bid: str = "bid"
-    ask: str = "ask"
+    bid: str = Field("bid", description="Of quotes")
+    ask: str = Field("ask", description="Of quotes")
     bid_size: str | None = Field(None, description="Default: 'bid_size' where present, else 1")
     ask_size: str | None = Field(None, description="Default: 'ask_size' where present, else 1")
-    price: str = "price"
-    size: str = "size"
+    price: str = Field("price", description="Of trades")
+    size: str = Field("size", description="Of trades")
     side: str | None = Field(None, description="buy or sell; default: 'side' where present")
     trade_id: str | None = Field(None, description="Default: 'trade_id' where present, else made")
-
-
-Cleaning = Literal["sort", "drop_duplicates", "drop_invalid"]
 
 
 class FileData(DataSpec):
     """Bars, quotes or trades of a CSV or Parquet file."""
 
-    provider: Literal["file"]
-    path: str = Field(min_length=1, max_length=4096, description="Relative to the project")
+    provider: Literal["file"] = Field(description="A CSV or Parquet file")
+    path: FilePath = Field(description="Relative to the project")
     format: Literal["csv", "parquet"] | None = Field(None, description="Default: by file name")
-    columns: Columns = Columns()
-    delimiter: str = Field(",", min_length=1, max_length=1)
+    columns: Columns = Field(Columns(), description="Which column holds what")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="Between CSV columns")
     timezone: str = Field("UTC", description="Of timestamps that carry none (IANA name)")
     timestamp_unit: Literal["s", "ms", "us", "ns"] | None = Field(
         None, description="Of integer timestamps; needed where the file has those"
@@ -139,7 +151,7 @@ class FileData(DataSpec):
     timestamp_marks: Literal["open", "close"] = Field(
         "close", description="Which end of the bar its timestamp is: the engine trades at the close"
     )
-    clean: tuple[Cleaning, ...] = Field(
+    clean: tuple[Literal["sort", "drop_duplicates", "drop_invalid"], ...] = Field(
         (), description="Faults to mend on import; any other fault refuses the file"
     )
     definition: Instrument | None = Field(
@@ -153,20 +165,40 @@ AnyData = Annotated[SampleData | FileData, Field(discriminator="provider")]
 class MakerTaker(Document):
     """Fees as shares of notional (0.0001 is one basis point)."""
 
-    maker: Amount
-    taker: Amount
+    maker: FeeRate = Field(description="Of orders that rest in the book")
+    taker: FeeRate = Field(description="Of orders that take from it")
 
 
 class FixedFee(Document):
     """The same commission for each order."""
 
-    per_order: Money
+    per_order: NonNegativeMoney = Field(description="Commission of an order")
 
 
 class PerContractFee(Document):
     """The same commission for each unit of quantity."""
 
-    per_contract: Money
+    per_contract: NonNegativeMoney = Field(description="Commission of one unit")
+
+
+def _fee_kind(value: object) -> str | None:
+    if isinstance(value, FixedFee) or (isinstance(value, dict) and "per_order" in value):
+        return "FixedFee"
+    if isinstance(value, PerContractFee) or (isinstance(value, dict) and "per_contract" in value):
+        return "PerContractFee"
+    return "MakerTaker" if isinstance(value, dict | MakerTaker) else None
+
+
+Fees = Annotated[
+    Annotated[MakerTaker, Tag("MakerTaker")]
+    | Annotated[FixedFee, Tag("FixedFee")]
+    | Annotated[PerContractFee, Tag("PerContractFee")],
+    Discriminator(
+        _fee_kind,
+        custom_error_type="fees",
+        custom_error_message="one of maker and taker, per_order, per_contract",
+    ),
+]
 
 
 class Fills(Document):
@@ -175,93 +207,104 @@ class Fills(Document):
     model: Literal[
         "default", "best_price", "one_tick_slippage", "probabilistic", "two_tier", "three_tier",
         "limit_partial", "size_aware", "volume_sensitive", "market_hours",
-    ] = "default"  # fmt: skip
-    limit_probability: float = Field(1.0, ge=0, le=1, description="That a touched limit fills")
-    slippage_probability: float = Field(0.0, ge=0, le=1, description="Of one tick of slippage")
-    seed: int = Field(42, ge=0, lt=2**63, description="So that a run can be repeated")
+    ] = Field("default", description="The engine's fill model")  # fmt: skip
+    limit_probability: Share = Field(1.0, description="That a touched limit fills")
+    slippage_probability: Share = Field(0.0, description="Of one tick of slippage")
+    seed: Whole = Field(42, ge=0, lt=2**63, description="So that a run can be repeated")
 
 
 class Latency(Document):
     """Time from sending an order command to its arrival at the venue."""
 
-    base: Duration = "0ms"
-    insert: Duration = "0ms"
-    update: Duration = "0ms"
-    cancel: Duration = "0ms"
+    base: Duration = Field("0ms", description="Of every command")
+    insert: Duration = Field("0ms", description="Added for a new order")
+    update: Duration = Field("0ms", description="Added for a change")
+    cancel: Duration = Field("0ms", description="Added for a cancel")
 
 
 class Venue(Document):
     """A simulated venue and the account held there."""
 
-    name: VenueName
-    account: Literal["cash", "margin"]
-    oms: Literal["netting", "hedging"] = "netting"
-    balances: tuple[Money, ...] = Field(min_length=1, description="Starting balances")
+    name: VenueName = Field(description="The part after the dot of its instruments' ids")
+    account: Literal["cash", "margin"] = Field(description="Type of the account")
+    oms: Literal["netting", "hedging"] = Field(
+        "netting", description="One position an instrument, or several"
+    )
+    balances: tuple[NonNegativeMoney, ...] = Field(min_length=1, description="Starting balances")
     base_currency: CurrencyCode | None = Field(None, description="For a single-currency account")
-    leverage: Annotated[Positive, Field(le=1000)] = Decimal(1)
-    leverages: dict[InstrumentId, Annotated[Positive, Field(le=1000)]] = {}
-    fees: MakerTaker | FixedFee | PerContractFee
-    fills: Fills = Fills()
-    latency: Latency = Latency()
-    reject_stop_orders: bool = Field(True, description="Stops already through the market")
-    bar_adaptive_high_low: bool = Field(
+    leverage: Leverage = Field(Decimal(1), description="Of a margin account, by default")
+    leverages: dict[InstrumentId, Leverage] = Field({}, description="Leverage by instrument")
+    fees: Fees = Field(description="Commissions")
+    fills: Fills = Field(Fills(), description="How orders are filled")
+    latency: Latency = Field(Latency(), description="How long a command takes")
+    reject_stop_orders: Flag = Field(True, description="Stops already through the market")
+    bar_adaptive_high_low: Flag = Field(
         False, description="Order high and low within a bar by nearness to the open"
     )
-    allow_cash_borrowing: bool = False
-
-
-ParamValue = Any
+    allow_cash_borrowing: Flag = Field(False, description="Of a cash account: below zero")
 
 
 class Strategy(Document):
     """The strategy's class and the parameters of its config."""
 
-    path: str = Field(
-        min_length=3,
-        max_length=4096,
-        pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_]*$",
-        description="'package.module:Class' or 'strategies/file.py:Class'",
+    path: StrategyPath = Field(
+        description="'package.module:Class' or 'strategies/file.py:Class' in the project"
     )
-    config: str | None = Field(None, description="Config class; default: the strategy's annotation")
-    params: dict[str, ParamValue] = {}
+    config: ClassName | None = Field(
+        None, description="Config class; default: the strategy's annotation"
+    )
+    params: dict[str, Any] = Field({}, description="Fields of the config class")
 
 
 class Risk(Document):
     """The risk policy."""
 
-    max_orders: OrderRate | None = None
-    max_notional_per_order: Money | None = None
-    max_position: dict[InstrumentId, Positive] = {}
-    max_drawdown: Percent | None = None
-    max_daily_loss: Money | None = None
-    stale_feed: Duration | None = None
-    on_breach: tuple[Literal["alert", "reduce_only", "flatten", "halt"], ...] = ("alert",)
+    max_orders: OrderRate | None = Field(None, description="Orders submitted in a span of time")
+    max_notional_per_order: PositiveMoney | None = Field(None, description="Largest order")
+    max_position: dict[InstrumentId, Positive] = Field(
+        {}, description="Largest position in units, by instrument"
+    )
+    max_drawdown: Percent | None = Field(None, description="Fall of equity from its peak")
+    max_daily_loss: PositiveMoney | None = Field(None, description="Loss since midnight UTC")
+    stale_feed: Duration | None = Field(None, description="Longest silence of a feed")
+    on_breach: tuple[Literal["alert", "reduce_only", "flatten", "halt"], ...] = Field(
+        ("alert",), min_length=1, description="What is done when a limit is broken, in order"
+    )
 
 
 class Sweep(Document):
     """Runs over many parameters."""
 
-    method: Literal["grid"] = "grid"
-    params: dict[str, Annotated[tuple[ParamValue, ...], Field(min_length=1)]] = Field(
+    method: Literal["grid"] = Field("grid", description="Every combination")
+    params: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
         min_length=1, description="Values to try, by parameter name or dotted path in the study"
     )
 
+    @property
+    def size(self) -> int:
+        """How many runs the sweep has."""
+        return math.prod(len(values) for values in self.params.values())
+
 
 class Adapter(BaseModel):
-    """An adapter by name; its further keys are the adapter's own settings."""
+    """An adapter by name; its further keys are the adapter's own settings, without credentials."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    adapter: Name
+    adapter: Name = Field(description="The adapter's name")
 
 
 class Live(Document):
     """How the study goes live."""
 
-    environment: Literal["sandbox", "practice", "testnet", "live"]
-    feeds: tuple[Adapter, ...] = Field(min_length=1)
-    execution: tuple[Adapter, ...] = Field(min_length=1)
-    persistence: str = "none"
+    environment: Literal["sandbox", "practice", "testnet", "live"] = Field(
+        description="Whose money: simulated, the practice venue's, a testnet's, one's own"
+    )
+    feeds: tuple[Adapter, ...] = Field(min_length=1, description="Where market data comes from")
+    execution: tuple[Adapter, ...] = Field(min_length=1, description="Where orders go")
+    persistence: Literal["none", "redis"] = Field(
+        "none", description="Where orders and positions outlive the node"
+    )
 
 
 class Study(Document):
@@ -269,14 +312,14 @@ class Study(Document):
 
     schema_: Literal[1] = Field(alias="schema", description="Version of this document's format")
     study: Name = Field(description="The study's name")
-    description: str = ""
-    trader: TraderId = "WORKBENCH-001"
-    data: tuple[AnyData, ...] = Field(min_length=1)
-    venues: tuple[Venue, ...] = Field(min_length=1)
-    strategy: Strategy
-    risk: Risk = Risk()
-    sweep: Sweep | None = None
-    live: Live | None = None
+    description: str = Field("", description="For people")
+    trader: TraderId = Field("WORKBENCH-001", description="Id of the trader")
+    data: tuple[AnyData, ...] = Field(min_length=1, description="What the strategy trades on")
+    venues: tuple[Venue, ...] = Field(min_length=1, description="Where it trades")
+    strategy: Strategy = Field(description="What trades")
+    risk: Risk = Field(Risk(), description="Limits")
+    sweep: Sweep | None = Field(None, description="Runs over many parameters")
+    live: Live | None = Field(None, description="How the study goes live")
 
     _places: Places = PrivateAttr(default_factory=Places)
 
@@ -294,7 +337,7 @@ class Study(Document):
         return StudyError(self.issue(message, *path))
 
     def located(self, places: Places) -> Self:
-        """Return this study knowing where each of its values was written."""
+        """Note where each value was written; return the study itself."""
         self._places = places
         return self
 
@@ -305,27 +348,36 @@ class Study(Document):
     @property
     def digest(self) -> str:
         """SHA-256 of what decides a run: data, venues, trader, strategy and risk."""
-        content = self.to_dict()
-        for key in ("study", "description", "sweep", "live"):
-            del content[key]
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        content = {key: value for key, value in self.to_dict().items() if key in RUN_SECTIONS}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def with_params(self, **params: Any) -> "Study":
         """Return a copy with other strategy parameters (not yet checked by the strategy)."""
         return self.with_values({("strategy", "params", name): value for name, value in params.items()})
 
-    def with_values(self, values: dict[Path, Any]) -> "Study":
-        """Return a checked copy with other values at the given paths."""
+    def with_values(self, values: Mapping[Path | str, Any]) -> "Study":
+        """Return a checked copy with other values.
+
+        Parameters
+        ----------
+        values
+            By path (``("data", 0, "start")``), or by name as ``-p`` takes it (``"data.0.start"``,
+            and ``"fast"`` for a strategy parameter). Values may be any Python objects that
+            JSON has a form for, dates and decimals.
+
+        Raises
+        ------
+        StudyError
+            If the copy would not be valid.
+
+        """
         from workbench.study.load import build
+        from workbench.study.overlay import override, parameter_path
 
         content = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        return build(content, self._places, overrides=[(path, value, "-p") for path, value in values.items()])
-
-
-def today() -> dt.date:
-    """Return today's date in UTC."""
-    return dt.datetime.now(dt.UTC).date()
-
-
-__all__ = ["DataSpec", "FileData", "Instrument", "Study", "dotted", "today"]
+        overrides = [
+            override(parameter_path(path) if isinstance(path, str) else path, value)
+            for path, value in values.items()
+        ]
+        return build(content, self._places, overrides)

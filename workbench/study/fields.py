@@ -7,57 +7,80 @@ does not know, so nothing reaches it unchecked.
 import datetime as dt
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from workbench.core.errors import choices, nearest
 from workbench.study.currencies import PRECISION
+from workbench.study.values import shown
 
 # Bounds of the engine's 128-bit fixed-point types (16 decimals).
-MAX_AMOUNT = Decimal(17_014_118_346_046)
+MAX_AMOUNT = Decimal(17_014_118_346_045)
 MAX_DECIMALS = 16
 
 _MAX_NAME = 100
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_TRADER = re.compile(r"[A-Za-z0-9_]+-[A-Za-z0-9_]+")
-_VENUE = re.compile(r"[A-Z0-9][A-Z0-9_]*")
-_SYMBOL = re.compile(r"[A-Za-z0-9^#$][A-Za-z0-9_/:+=^#$-]*(\.[A-Za-z0-9_/:+=^#$-]+)*")
-_BAR_SPEC = re.compile(r"(?P<step>[0-9]+)-(?P<unit>[A-Z_]+)-(?P<price>[A-Z]+)")
-_DURATION = re.compile(r"(?P<value>[0-9]+(\.[0-9]+)?)\s*(?P<unit>ns|us|ms|s|m|h|d)")
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+# A folder name has at most 255 bytes; the catalog adds the bar specification to the instrument.
+_MAX_INSTRUMENT = 160
+
+_NAME = r"[a-z0-9][a-z0-9_-]*"
+_TRADER = r"[A-Za-z0-9_]+-[A-Za-z0-9_]+"
+_VENUE = r"[A-Z0-9][A-Z0-9_]*"
+# No character that the catalog's folder names change or that leads out of a folder.
+_INSTRUMENT = rf"[A-Za-z0-9_$][A-Za-z0-9_:+=$-]*([./][A-Za-z0-9_:+=$-]+)*\.{_VENUE}"
+_BAR_SPEC = r"[0-9]{1,10}-[A-Z_]+-[A-Z]+"
+_NUMBER = r"[+-]?[0-9_]*\.?[0-9_]*([eE][+-]?[0-9]{1,3})?"
+_MONEY = rf"{_NUMBER}\s+[A-Z0-9]+"
+_UNIT = r"(ns|us|ms|s|m|h|d)"
+_DURATION = rf"[0-9]{{1,12}}(\.[0-9]{{1,9}})?\s*{_UNIT}"
+_RATE = rf"[0-9]{{1,7}}\s*/\s*[0-9]{{1,6}}\s*{_UNIT}"
+_PERCENT = rf"{_NUMBER}\s*%"
+_MOMENT = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+_STRATEGY = r"([A-Za-z_][A-Za-z0-9_.]*|[^:]+\.py):[A-Za-z_][A-Za-z0-9_]*"
+
+_NANOSECONDS = {
+    "ns": 1,
+    "us": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+    "d": 86400 * 10**9,
+}
+_LONGEST_DAYS = 3650
 
 # A time bar must divide the next larger unit: the engine refuses any other step.
-TIME_BARS = {"MILLISECOND": 1000, "SECOND": 60, "MINUTE": 60, "HOUR": 24, "MONTH": 12}
-OTHER_BARS = (
-    "DAY", "WEEK", "YEAR", "TICK", "TICK_IMBALANCE", "TICK_RUNS", "VOLUME", "VOLUME_IMBALANCE",
-    "VOLUME_RUNS", "VALUE", "VALUE_IMBALANCE", "VALUE_RUNS", "RENKO",
+_DIVISORS = {"MILLISECOND": 1000, "SECOND": 60, "MINUTE": 60, "HOUR": 24, "MONTH": 12}
+_MAX_STEP = {"DAY": 365, "WEEK": 52, "YEAR": 100} | dict.fromkeys(
+    ("TICK", "TICK_IMBALANCE", "TICK_RUNS", "VOLUME", "VOLUME_IMBALANCE", "VOLUME_RUNS", "VALUE",
+     "VALUE_IMBALANCE", "VALUE_RUNS", "RENKO"), 10**9,
 )  # fmt: skip
+BAR_UNITS = (*_DIVISORS, *_MAX_STEP)
 PRICE_TYPES = ("LAST", "BID", "ASK", "MID", "MARK")
 
 
 def wrong(message: str) -> PydanticCustomError:
     """Return the error pydantic reports at the field being checked."""
-    # Braces would be read as placeholders.
+    # Braces in the message would be read as placeholders.
     return PydanticCustomError("workbench", "{text}", {"text": message})
 
 
-def _text(value: object, what: str, example: str) -> str:
-    if not isinstance(value, str):
-        raise wrong(f"{what} is text such as {example}, found {value!r}")
-    value = value.strip()
-    if not 0 < len(value) <= _MAX_NAME:
-        raise wrong(f"{what} has 1 to {_MAX_NAME} characters, found {len(value)}")
-    return value
+def _matching(
+    pattern: str, what: str, rule: str, example: str, longest: int = _MAX_NAME
+) -> Callable[[Any], str]:
+    compiled = re.compile(pattern)
 
-
-def _matching(pattern: re.Pattern[str], what: str, rule: str, example: str) -> Callable[[Any], str]:
     def check(value: object) -> str:
-        text = _text(value, what, example)
-        if not pattern.fullmatch(text):
-            raise wrong(f"{what} '{text}' is not valid: {rule}, such as {example}")
+        text = value.strip() if isinstance(value, str) else ""
+        if len(text) > longest:
+            raise wrong(f"{what} has at most {longest} characters, found {len(text)}")
+        if not compiled.fullmatch(text):
+            raise wrong(f"{what} is {rule}, such as {example}; found {shown(value)}")
         return text
 
     return check
@@ -69,92 +92,104 @@ def split_instrument(instrument: str) -> tuple[str, str]:
     return symbol, venue
 
 
-def _instrument(value: object) -> str:
-    text = _text(value, "an instrument id", "AAPL.XNAS")
-    symbol, venue = split_instrument(text)
-    if not _SYMBOL.fullmatch(symbol) or not _VENUE.fullmatch(venue):
-        raise wrong(f"instrument id '{text}' is not valid: SYMBOL.VENUE, such as AAPL.XNAS")
-    return text
+_bar_spec_text = _matching(_BAR_SPEC, "a bar specification", "STEP-UNIT-PRICE", "1-DAY-LAST")
 
 
 def _bar_spec(value: object) -> str:
-    example = "1-DAY-LAST"
-    text = _text(value, "a bar specification", example)
-    match = _BAR_SPEC.fullmatch(text)
-    if not match:
-        raise wrong(f"bar specification '{text}' is not valid: STEP-UNIT-PRICE, such as {example}")
-    step, unit, price = int(match["step"]), match["unit"], match["price"]
-    units = (*TIME_BARS, *OTHER_BARS)
-    if unit not in units:
-        raise wrong(f"unknown bar unit '{unit}' in '{text}'. {choices(unit, units)}")
+    text = _bar_spec_text(value)
+    number, unit, price = text.split("-")
+    step = int(number)
+    if unit not in BAR_UNITS:
+        raise wrong(f"unknown bar unit '{unit}' in '{text}'. {choices(unit, BAR_UNITS)}")
     if price not in PRICE_TYPES:
         raise wrong(f"unknown price type '{price}' in '{text}'. {choices(price, PRICE_TYPES)}")
-    whole = TIME_BARS.get(unit)
-    if whole and (step >= whole or step == 0 or whole % step):
-        steps = ", ".join(str(n) for n in range(1, whole) if whole % n == 0)
-        raise wrong(f"no bars of {step} {unit} exist. Steps of {unit}: {steps}")
-    if not 1 <= step <= 10**9:
-        raise wrong(f"the step in '{text}' must be 1 to 1000000000")
-    return text
+    if whole := _DIVISORS.get(unit):
+        steps = [count for count in range(1, whole) if whole % count == 0]
+        if step not in steps:
+            known = ", ".join(map(str, steps))
+            raise wrong(f"no bars of {step} {unit} exist. Steps of {unit}: {known}")
+    elif not 1 <= step <= _MAX_STEP[unit]:
+        raise wrong(f"the step in '{text}' is 1 to {_MAX_STEP[unit]}")
+    return f"{step}-{unit}-{price}"
 
 
 def _currency(value: object) -> str:
-    text = _text(value, "a currency", "USD")
-    if text not in PRECISION:
-        near = nearest(text, PRECISION)
-        hint = f"; did you mean '{near}'?" if near else ". Known ones: workbench config schema"
-        raise wrong(f"unknown currency '{text}'{hint}")
-    return text
+    code = value.strip() if isinstance(value, str) else ""
+    if code in PRECISION:
+        return code
+    near = nearest(code, PRECISION)
+    hint = f"did you mean '{near}'?" if near else "such as USD, EUR, BTC, USDT"
+    raise wrong(f"unknown currency {shown(value)}; {hint}")
+
+
+_number = re.compile(_NUMBER)
 
 
 def parse_number(value: object, what: str) -> Decimal:
-    """Read a finite decimal from a number or text (underscores allowed)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise wrong(f"{what} is a number, found {value!r}")
-    try:
-        number = Decimal(str(value).strip().replace("_", ""))
-    except InvalidOperation:
-        raise wrong(f"{what} is a number, found {value!r}") from None
-    if not number.is_finite():
-        raise wrong(f"{what} must be finite, found {value!r}")
-    if abs(number) > MAX_AMOUNT:
-        raise wrong(f"{what} is at most {MAX_AMOUNT}, found {value!r}")
-    return number
+    """Read a decimal number, or text that is one (underscores allowed), without trailing zeros.
+
+    Raises
+    ------
+    PydanticCustomError
+        If it is not a number or not one the engine's fixed-point types can hold.
+
+    """
+    text = value.strip() if isinstance(value, str) else str(value)
+    digits = text.replace("_", "")
+    number = None
+    if not isinstance(value, bool) and len(text) <= _MAX_NAME and _number.fullmatch(text):
+        try:
+            number = Decimal(digits)
+        except ArithmeticError:
+            number = None
+    if number is None:
+        raise wrong(f"{what} is a number, found {shown(value)}")
+    # `abs` and arithmetic would round to 28 digits.
+    if number.copy_abs() > MAX_AMOUNT:
+        raise wrong(f"{what} is at most {MAX_AMOUNT}, found {shown(value)}")
+    whole, _, fraction = f"{number.copy_abs():f}".partition(".")
+    fraction = fraction.rstrip("0")
+    if len(fraction) > MAX_DECIMALS:
+        raise wrong(f"{what} has at most {MAX_DECIMALS} decimals, found {shown(value)}")
+    sign = "-" if number < 0 else ""
+    return Decimal(f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}")
 
 
 def decimals(number: Decimal) -> int:
     """Return how many decimals are needed to write `number`."""
-    exponent = number.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
+    return len(f"{number:f}".partition(".")[2].rstrip("0"))
 
 
-def _amount(value: object) -> Decimal:
-    number = parse_number(value, "the value")
-    if decimals(number) > MAX_DECIMALS:
-        raise wrong(f"at most {MAX_DECIMALS} decimals are kept, found {value!r}")
-    return number
-
-
-def _at_least(minimum: int, *, exclusive: bool) -> Callable[[Any], Decimal]:
+def _bounded(
+    low: int | None = None, high: int | None = None, *, above: bool = False
+) -> Callable[[Any], Decimal]:
     def check(value: object) -> Decimal:
-        number = _amount(value)
-        if number < minimum or (exclusive and number == minimum):
-            word = "above" if exclusive else "at least"
-            raise wrong(f"must be {word} {minimum}, found {value!r}")
+        number = parse_number(value, "the value")
+        if low is not None and (number < low or (above and number == low)):
+            raise wrong(f"must be {'above' if above else 'at least'} {low}, found {shown(value)}")
+        if high is not None and number > high:
+            raise wrong(f"must be at most {high}, found {shown(value)}")
         return number
 
     return check
 
 
-def _money(value: object) -> str:
-    example = "100_000 USD"
-    if not isinstance(value, str) or len(parts := value.split()) != 2:
-        raise wrong(f"money is an amount and a currency such as '{example}', found {value!r}")
-    number, currency = parse_number(parts[0], "the amount"), _currency(parts[1])
-    if decimals(number) > PRECISION[currency]:
-        places = PRECISION[currency]
-        raise wrong(f"{currency} has {places} decimals, found '{value}'")
-    return f"{number:f} {currency}"
+def _money(sign: str = "") -> Callable[[Any], str]:
+    def check(value: object) -> str:
+        parts = value.split() if isinstance(value, str) else []
+        if len(parts) != 2:
+            example = "'100_000 USD'"
+            raise wrong(f"money is an amount and a currency such as {example}, found {shown(value)}")
+        number, currency = parse_number(parts[0], "the amount"), _currency(parts[1])
+        if decimals(number) > PRECISION[currency]:
+            raise wrong(f"{currency} has {PRECISION[currency]} decimals, found {shown(value)}")
+        if sign and number < 0:
+            raise wrong(f"must not be negative, found {shown(value)}")
+        if sign == "+" and number == 0:
+            raise wrong(f"must be above zero, found {shown(value)}")
+        return f"{number:f} {currency}"
+
+    return check
 
 
 def split_money(money: str) -> tuple[Decimal, str]:
@@ -163,67 +198,82 @@ def split_money(money: str) -> tuple[Decimal, str]:
     return Decimal(amount), currency
 
 
-def duration_seconds(text: str) -> float:
-    """Return the seconds of a duration such as ``30s`` or ``5ms``."""
-    match = _DURATION.fullmatch(text)
+_duration_parts = re.compile(rf"(?P<value>[0-9.]+)\s*(?P<unit>{_UNIT})")
+
+
+def duration_ns(text: str) -> int:
+    """Return the nanoseconds of a duration such as ``30s`` or ``5ms``, rounded down."""
+    match = _duration_parts.fullmatch(text)
     if match is None:
         raise ValueError(text)
-    return float(match["value"]) * _SECONDS[match["unit"]]
+    return int(Decimal(match["value"]) * _NANOSECONDS[match["unit"]])
+
+
+def duration_seconds(text: str) -> float:
+    """Return the seconds of a duration such as ``30s`` or ``5ms``."""
+    return duration_ns(text) / 1e9
+
+
+_duration_text = _matching(
+    _DURATION, "a duration", "a number and one of ns, us, ms, s, m, h, d", "30s"
+)
 
 
 def _duration(value: object) -> str:
-    if not isinstance(value, str) or not _DURATION.fullmatch(value.strip()):
-        raise wrong(f"a duration is a number and ns, us, ms, s, m, h or d, such as 30s, found {value!r}")
-    return value.strip().replace(" ", "")
+    text = "".join(_duration_text(value).split())
+    if duration_ns(text) > _LONGEST_DAYS * _DAY_NS:
+        raise wrong(f"a duration is at most {_LONGEST_DAYS}d, found {shown(value)}")
+    return text
+
+
+_rate_text = _matching(_RATE, "a rate", "COUNT/DURATION", "100/1s")
 
 
 def _order_rate(value: object) -> str:
-    text = str(value).strip()
-    count, _, per = text.partition("/")
-    if not count.isdecimal() or not 1 <= int(count) <= 10**6 or not _DURATION.fullmatch(per.strip()):
-        raise wrong(f"a rate is COUNT/DURATION, such as 100/1s, found {value!r}")
-    if not 1 <= duration_seconds(per.strip()) <= 86400 * 7:
-        raise wrong(f"the span of a rate is 1s to 7d, found {value!r}")
-    return f"{int(count)}/{per.strip()}"
+    count, _, per = "".join(_rate_text(value).split()).partition("/")
+    if not 1 <= int(count) <= 10**6:
+        raise wrong(f"the count of a rate is 1 to 1000000, found {shown(value)}")
+    span = duration_ns(per)
+    if span % 10**9 or not 1 <= span // 10**9 <= 7 * 86400:
+        raise wrong(f"the span of a rate is whole seconds, 1s to 7d, found {shown(value)}")
+    return f"{int(count)}/{per}"
+
+
+_percent_text = _matching(_PERCENT, "a share", "written in percent", "10%")
 
 
 def _percent(value: object) -> str:
-    text = str(value).strip()
-    if not text.endswith("%"):
-        raise wrong(f"a share is written in percent, such as 10%, found {value!r}")
-    number = parse_number(text[:-1], "the percentage")
+    number = parse_number(_percent_text(value)[:-1], "the percentage")
     if not 0 < number <= 100:
-        raise wrong(f"a share is above 0% and at most 100%, found {value!r}")
+        raise wrong(f"a share is above 0% and at most 100%, found {shown(value)}")
     return f"{number:f}%"
 
 
 _FIRST, _LAST = dt.date(1970, 1, 1), dt.date(2261, 12, 31)
+_moment_text = _matching(
+    _MOMENT, "a moment", "a date or a time", "2024-01-31 or 2024-01-31T09:30:00Z"
+)
 
 
 def _moment(value: object) -> dt.date | dt.datetime:
     """Read a date or a time; a time without a zone is UTC."""
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            value = dt.date.fromisoformat(text)
-        except ValueError:
-            try:
-                value = dt.datetime.fromisoformat(text)
-            except ValueError:
-                raise wrong(f"a date such as 2024-01-31 or a time such as 2024-01-31T09:30:00Z, "
-                            f"found '{text[:_MAX_NAME]}'") from None  # fmt: skip
-    if not isinstance(value, dt.date):
-        raise wrong(f"a date such as 2024-01-31 or a time such as 2024-01-31T09:30:00Z, found {value!r}")
-    if isinstance(value, dt.datetime):
-        value = value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
-    day = value.date() if isinstance(value, dt.datetime) else value
+    text = _moment_text(value.isoformat() if isinstance(value, dt.date) else value)
+    try:
+        if len(text) == len("2024-01-31"):
+            moment = day = dt.date.fromisoformat(text)
+        else:
+            time = dt.datetime.fromisoformat(text)
+            moment = time.replace(tzinfo=time.tzinfo or dt.UTC).astimezone(dt.UTC)
+            day = moment.date()
+    except (ValueError, OverflowError):
+        raise wrong(f"no such day or time: '{text}'") from None
     if not _FIRST <= day <= _LAST:
-        raise wrong(f"dates run from {_FIRST} to {_LAST}, found {value}")
-    return value
+        raise wrong(f"dates run from {_FIRST} to {_LAST}, found {text}")
+    return moment
 
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_DAY_NS = 86_400_000_000_000
+_DAY_NS = _NANOSECONDS["d"]
 
 
 def moment_ns(moment: dt.date | dt.datetime, *, end: bool = False) -> int:
@@ -238,63 +288,139 @@ def moment_ns(moment: dt.date | dt.datetime, *, end: bool = False) -> int:
     return start + _DAY_NS - 1 if end else start
 
 
-def _schema(description: str, *examples: str, kind: str = "string") -> WithJsonSchema:
-    return WithJsonSchema({"type": kind, "description": description, "examples": list(examples)})
+def _no_control(value: str) -> str:
+    """Refuse characters no file name or identifier should have."""
+    if not value.isprintable():
+        raise wrong(f"holds a control character: {shown(value)}")
+    return value
 
 
-def _number_schema(description: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": ["number", "string"], "description": description})
+_strategy_text = _matching(
+    _STRATEGY, "a strategy", "'package.module:Class' or 'strategies/file.py:Class'",
+    "workbench.strategies.ema_cross:EMACross", 4096,
+)  # fmt: skip
 
 
-_as_text = PlainSerializer(str, return_type=str, when_used="json")
+def _string(pattern: str, description: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "type": "string",
+            # People may leave spaces around a value.
+            "pattern": rf"^\s*{pattern}\s*$",
+            "description": description,
+            "examples": list(examples),
+        }
+    )
+
+
+def _number_schema(description: str, **bounds: int) -> WithJsonSchema:
+    text = {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*$"}
+    return WithJsonSchema(
+        {"anyOf": [{"type": "number", **bounds}, text], "description": description}
+    )
+
+
 _as_decimal = PlainSerializer(lambda number: f"{number:f}", return_type=str, when_used="json")
+_as_iso = PlainSerializer(lambda moment: moment.isoformat(), return_type=str, when_used="json")
 
 Name = Annotated[
     str,
-    BeforeValidator(
-        _matching(_NAME, "a name", "lower-case letters, digits, - and _", "ema-cross-aapl")
-    ),
-    _schema("Lower-case letters, digits, - and _", "ema-cross-aapl"),
+    BeforeValidator(_matching(_NAME, "a name", "lower-case letters, digits, - and _", "ema-cross")),
+    _string(_NAME, "Lower-case letters, digits, - and _", "ema-cross"),
 ]
 TraderId = Annotated[
     str,
-    BeforeValidator(_matching(_TRADER, "trader id", "NAME-TAG", "WORKBENCH-001")),
-    _schema("NAME-TAG", "WORKBENCH-001"),
+    BeforeValidator(_matching(_TRADER, "a trader id", "NAME-TAG", "WORKBENCH-001")),
+    _string(_TRADER, "NAME-TAG", "WORKBENCH-001"),
 ]
 VenueName = Annotated[
     str,
-    BeforeValidator(_matching(_VENUE, "venue", "capital letters, digits and _", "XNAS")),
-    _schema("Capital letters, digits and _", "XNAS"),
+    BeforeValidator(_matching(_VENUE, "a venue", "capital letters, digits and _", "XNAS")),
+    _string(_VENUE, "Capital letters, digits and _", "XNAS"),
 ]
 InstrumentId = Annotated[
-    str, BeforeValidator(_instrument), _schema("SYMBOL.VENUE", "AAPL.XNAS", "GBP/USD.SIM")
+    str,
+    BeforeValidator(
+        _matching(_INSTRUMENT, "an instrument id", "SYMBOL.VENUE", "AAPL.XNAS", _MAX_INSTRUMENT)
+    ),
+    _string(_INSTRUMENT, "SYMBOL.VENUE", "AAPL.XNAS", "GBP/USD.SIM"),
 ]
 BarSpec = Annotated[
-    str, BeforeValidator(_bar_spec), _schema("STEP-UNIT-PRICE", "1-DAY-LAST", "5-MINUTE-LAST")
+    str,
+    BeforeValidator(_bar_spec),
+    _string(
+        rf"[0-9]{{1,10}}-({'|'.join(BAR_UNITS)})-({'|'.join(PRICE_TYPES)})",
+        "STEP-UNIT-PRICE",
+        "1-DAY-LAST",
+        "5-MINUTE-LAST",
+    ),
 ]
 CurrencyCode = Annotated[
     str, BeforeValidator(_currency), WithJsonSchema({"type": "string", "enum": list(PRECISION)})
 ]
-Money = Annotated[str, BeforeValidator(_money), _schema("Amount and currency", "100_000 USD")]
-Duration = Annotated[str, BeforeValidator(_duration), _schema("Number and unit", "30s", "5ms")]
-OrderRate = Annotated[str, BeforeValidator(_order_rate), _schema("COUNT/DURATION", "100/1s")]
-Percent = Annotated[str, BeforeValidator(_percent), _schema("Percentage", "10%")]
+_money_schema = _string(_MONEY, "Amount and currency", "100_000 USD")
+NonNegativeMoney = Annotated[str, BeforeValidator(_money("0")), _money_schema]
+PositiveMoney = Annotated[str, BeforeValidator(_money("+")), _money_schema]
+Duration = Annotated[
+    str, BeforeValidator(_duration), _string(_DURATION, "Number and unit", "30s", "5ms")
+]
+OrderRate = Annotated[
+    str, BeforeValidator(_order_rate), _string(_RATE, "COUNT/DURATION", "100/1s")
+]
+Percent = Annotated[str, BeforeValidator(_percent), _string(_PERCENT, "Percentage", "10%")]
 Moment = Annotated[
     dt.date | dt.datetime,
     BeforeValidator(_moment),
-    PlainSerializer(lambda moment: moment.isoformat(), return_type=str, when_used="json"),
-    _schema("A date (UTC, the whole day) or a time", "2013-03-01", "2013-03-01T14:30:00Z"),
+    _as_iso,
+    _string(_MOMENT, "A date (UTC, the whole day) or a time", "2013-03-01", "2013-03-01T14:30:00Z"),
 ]
-Amount = Annotated[Decimal, BeforeValidator(_amount), _as_decimal, _number_schema("A number")]
+FeeRate = Annotated[
+    Decimal,
+    BeforeValidator(_bounded(-1, 1)),
+    _as_decimal,
+    _number_schema("Share of notional; negative for a rebate", minimum=-1, maximum=1),
+]
+Leverage = Annotated[
+    Decimal,
+    BeforeValidator(_bounded(1, 1000)),
+    _as_decimal,
+    _number_schema("1 to 1000", minimum=1, maximum=1000),
+]
 Positive = Annotated[
     Decimal,
-    BeforeValidator(_at_least(0, exclusive=True)),
+    BeforeValidator(_bounded(0, above=True)),
     _as_decimal,
-    _number_schema("A number above 0"),
+    _number_schema("A number above 0", exclusiveMinimum=0),
 ]
 NonNegative = Annotated[
     Decimal,
-    BeforeValidator(_at_least(0, exclusive=False)),
+    BeforeValidator(_bounded(0)),
     _as_decimal,
-    _number_schema("A number of at least 0"),
+    _number_schema("A number of at least 0", minimum=0),
 ]
+Symbol = Annotated[
+    str,
+    BeforeValidator(_matching(r"[A-Za-z0-9_$][A-Za-z0-9_.:+=$/-]*", "a symbol", "a name", "ES")),
+    _string(r"[A-Za-z0-9_$][A-Za-z0-9_.:+=$/-]*", "A symbol without venue", "ES"),
+]
+ClassName = Annotated[
+    str,
+    BeforeValidator(_matching(r"[A-Za-z_][A-Za-z0-9_]*", "a class", "a name", "EMACrossConfig")),
+    _string(r"[A-Za-z_][A-Za-z0-9_]*", "A class of the strategy's module", "EMACrossConfig"),
+]
+StrategyPath = Annotated[
+    str,
+    BeforeValidator(_strategy_text),
+    BeforeValidator(lambda value: _no_control(value) if isinstance(value, str) else value),
+    _string(
+        _STRATEGY,
+        "'package.module:Class' or 'strategies/file.py:Class'",
+        "workbench.strategies.ema_cross:EMACross",
+    ),
+]
+FilePath = Annotated[str, Field(min_length=1, max_length=4096), BeforeValidator(
+    lambda value: _no_control(value) if isinstance(value, str) else value)]  # fmt: skip
+# YAML and JSON know the difference between 1, "1", 1.0 and true; so does a study.
+Whole = Annotated[int, Field(strict=True)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+Flag = Annotated[bool, Field(strict=True)]

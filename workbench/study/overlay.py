@@ -8,7 +8,7 @@ from typing import Any
 from workbench.core.errors import Issue, StudyError
 from workbench.study import source
 from workbench.study.places import Path, Places, dotted, paths
-from workbench.study.values import plain
+from workbench.study.values import MAX_DEPTH, plain
 
 ENVIRONMENT_PREFIX = "WORKBENCH__"
 
@@ -93,14 +93,14 @@ def environment_overrides(environ: Mapping[str, str] | None = None) -> list[Over
 def parameter_overrides(params: Mapping[str, Any] | Sequence[str]) -> list[Override]:
     """Read parameters: ``{"fast": 20}`` or ``["fast=20"]``."""
     if isinstance(params, Mapping):
-        return [override(parameter_path(name), value) for name, value in params.items()]
+        return [override(parameter_path(name), value, name) for name, value in params.items()]
     assignments = [params] if isinstance(params, str) else params
     return [_assignment(assignment) for assignment in assignments]
 
 
-def override(path: Path, value: Any) -> Override:
+def override(path: Path, value: Any, name: str | None = None) -> Override:
     """Return the override that sets `value`, any Python object, at `path`."""
-    origin = f"-p {dotted(path)}"
+    origin = f"-p {name or dotted(path)}"
     return Override(path, plain(value, path, origin), origin)
 
 
@@ -150,6 +150,9 @@ def _set(target: Any, item: Override, done: Path) -> tuple[Any, Path]:
     """Return a copy of `target` with the override set, and the path as the document has it."""
     if len(done) == len(item.path):
         return item.value, done
+    if len(done) == MAX_DEPTH:
+        message = f"leads more than {MAX_DEPTH} levels deep"
+        raise StudyError(Issue(message, dotted(done[:4]), item.origin))
     part = item.path[len(done)]
     here = dotted((*done, part))
     if isinstance(target, list):

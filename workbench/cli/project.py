@@ -1,0 +1,94 @@
+"""``workbench init``, ``demo`` and ``lab``."""
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from workbench.cli.output import emit, json_option, note, progress_bar, say
+from workbench.core.errors import DependencyError, InputError
+from workbench.core.project import MARKER, Project
+
+SHIPPED = ("notebooks", "studies", "strategies")
+
+
+def shipped() -> Path:
+    """Return the folder that holds the notebooks, studies and strategies a project begins with."""
+    package = Path(__file__).parents[1]
+    inside = package / "_project"
+    return inside if inside.is_dir() else package.parent
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False), metavar="DIR")
+@json_option
+def init(folder: str, as_json: bool) -> int:
+    """Make a project in DIR: studies, strategies, notebooks, data and .gateway."""
+    root = Path(folder).resolve()
+    if (root / MARKER).exists():
+        raise InputError(f"{root} is a project already")
+    taken = [name for name in (*SHIPPED, "data") if (root / name).exists()]
+    if taken:
+        raise InputError(f"{root} holds {', '.join(taken)} already: nothing was changed")
+    for name in SHIPPED:
+        shutil.copytree(
+            shipped() / name, root / name, ignore=shutil.ignore_patterns("__pycache__", ".*")
+        )
+    (root / "data").mkdir()
+    (root / MARKER).mkdir()
+    # Last, so that a folder half made is not taken for a project.
+    (root / MARKER / ".gitignore").write_text("*\n!.gitignore\n")
+    (root / ".gitignore").write_text("data/catalog/\n__pycache__/\n.ipynb_checkpoints/\n")
+
+    def text() -> None:
+        say(f"a project in {root}")
+        say(f"next: cd {folder} && workbench backtest run studies/ema-cross.yaml --report")
+
+    emit({"project": str(root)}, as_json, text)
+    return 0
+
+
+@click.command()
+@json_option
+def demo(as_json: bool) -> int:
+    """Fetch sample data, run the quickstart notebook over a small grid, write a report."""
+    from workbench.backtest.sweep import run_sweep
+    from workbench.cli.sweep import show_sweep
+    from workbench.study import load
+
+    project = Project.find()
+    study = load(project.root / "studies" / "ema-cross.yaml")
+    notebook = project.root / "notebooks" / "backtest.ipynb"
+    began = time.monotonic()
+    note(f"{len(study.sweep.params) if study.sweep else 0} parameters, through papermill: "
+         f"{project.relative(notebook)}")  # fmt: skip
+    with progress_bar() as on_progress:
+        result = run_sweep(study, project=project, notebook=notebook, on_progress=on_progress)
+    code = show_sweep(result, as_json)
+    done = [run for run in result.runs if run.finished_well]
+    if not done:
+        return 1
+    best = max(done, key=lambda run: run.statistics.get("sharpe") or float("-inf"))
+    page = best.report()
+    if not as_json:
+        say()
+        for run in result.runs:
+            say(f"notebook {project.relative(run.folder / 'notebook.ipynb')}")
+        say(f"report   {project.relative(page)}  (the best Sharpe ratio)")
+        say(f"took     {time.monotonic() - began:.0f} s")
+    return code
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.pass_context
+def lab(context: click.Context) -> None:
+    """Open JupyterLab on this project; further options are handed to it."""
+    project = Project.find()
+    program = Path(sys.executable).parent / "jupyter-lab"
+    if not program.exists():
+        raise DependencyError("JupyterLab is not installed: pip install 'nt-workbench[lab]'")
+    arguments = [str(program), f"--notebook-dir={project.root}", *context.args]
+    os.execv(program, arguments)  # noqa: S606 - it takes this process's place
