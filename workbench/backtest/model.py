@@ -132,7 +132,10 @@ class Run:
         from workbench.study.places import Places
 
         study = build(self.study, Places())
-        return {spec.instrument: data.read(spec, self.project) for spec in study.data}
+        return {
+            spec.instrument: data.read(spec, self.project).to_pandas().set_index("ts")
+            for spec in study.data
+        }
 
     def log(self) -> list[dict[str, Any]]:
         """Return the engine's log, a mapping per line: timestamp, level, component, message."""

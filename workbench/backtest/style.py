@@ -131,10 +131,19 @@ def _bokeh_axes(figure: Any, number: str | None, *, zoom: bool) -> None:
 
 
 def _matplotlib_axes(axes: Any, title: str, number: str | None, *, legend: bool) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=8)
     axes.tick_params(length=0, labelsize=9, labelcolor=MUTED)
     axes.yaxis.label.set(fontsize=9, color=MUTED)
     axes.xaxis.label.set(fontsize=9, color=MUTED)
+    axes.set_aspect("auto")
+    place = axes.get_position()
+    axes.set_position([0.1, place.y0, 0.88, place.height])  # one left edge in a layout
+    for artist in (*axes.lines, *axes.collections, *axes.texts):
+        artist.set_zorder(artist.get_zorder() + 2)  # above the grid
+    for line in axes.lines:
+        line.set_solid_capstyle("butt")
     for spine in axes.spines.values():
         spine.set_visible(False)
     if number:
@@ -144,5 +153,11 @@ def _matplotlib_axes(axes: Any, title: str, number: str | None, *, legend: bool)
         axes.grid(visible=True, axis="y", color=RULE, linewidth=0.8)
         axes.grid(visible=False, axis="x")
         axes.set_xlabel("")
-    if legend and axes.get_legend():
-        axes.get_legend().set(frame_on=False)
+        dates = AutoDateLocator(minticks=4, maxticks=9)
+        axes.xaxis.set_major_locator(dates)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(dates))
+        axes.xaxis.get_offset_text().set(fontsize=9, color=MUTED)
+    if legend and (box := axes.get_legend()):
+        box.set_frame_on(False)
+        for text in box.get_texts():
+            text.set(fontsize=9, color=INK)

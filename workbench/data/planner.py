@@ -16,7 +16,6 @@ from workbench.data.provider import Item, Provider, Request
 from workbench.data.providers import items
 from workbench.study.document import DataSpec, Study
 
-
 _DAY = 86_400 * 10**9
 
 

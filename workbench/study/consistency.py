@@ -2,128 +2,167 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from workbench.core.errors import Issue, choices
-from workbench.study.fields import split_instrument, split_money
+from workbench.study.fields import decimals, split_instrument, split_money
+from workbench.study.places import Path
 
 if TYPE_CHECKING:
     from workbench.study.document import DataSpec, FileData, Instrument, Study, Venue
 
+MAX_RUNS = 100_000
+
+_SECRET = re.compile(
+    r"(api|access|private|secret|signing)?(key|secret)|pass(word|wd|phrase)|mnemonic|credentials?"
+    r"|seedphrase|.*(apikey|apisecret|secretkey|privatekey|accesskey|token|password|passphrase)"
+)
+
 
 def check(study: Study) -> list[Issue]:
     """Return every contradiction in `study`; none means it is valid in itself."""
-    issues: list[Issue] = []
-    venues: dict[str, int] = {}
+    return [
+        *_venues(study),
+        *_datasets(study),
+        *_instruments(study, study.risk.max_position, "risk", "max_position"),
+        *_sweep(study),
+        *_credentials(study),
+    ]
+
+
+def _venues(study: Study) -> Iterator[Issue]:
+    first: dict[str, int] = {}
     for index, venue in enumerate(study.venues):
-        if venue.name in venues:
-            message = f"venue '{venue.name}' is already venues.{venues[venue.name]}"
-            issues.append(study.issue(message, "venues", index, "name"))
-        venues.setdefault(venue.name, index)
-        issues += _venue(study, venue, index)
-    seen: dict[tuple[str, str], int] = {}
-    for index, spec in enumerate(study.data):
-        issues += _data(study, spec, index)
-        if spec.venue not in venues:
-            message = (
-                f"'{spec.instrument}' trades at '{spec.venue}', which is not among the venues. "
-                f"{choices(spec.venue, venues)}"
-            )
-            issues.append(study.issue(message, "data", index, "instrument"))
-        key = (spec.kind, spec.identity)
-        if key in seen:
-            message = f"{spec.identity} is already data.{seen[key]}"
-            issues.append(study.issue(message, "data", index))
-        seen.setdefault(key, index)
-    for instrument in study.risk.max_position:
-        if instrument not in (known := [spec.instrument for spec in study.data]):
-            message = f"'{instrument}' is not in the data. {choices(instrument, known)}"
-            issues.append(study.issue(message, "risk", "max_position", instrument))
-    return issues
+        if first.setdefault(venue.name, index) != index:
+            message = f"venue '{venue.name}' is already venues.{first[venue.name]}"
+            yield study.issue(message, "venues", index, "name")
+        yield from _account(study, venue, index)
+        yield from _instruments(study, venue.leverages, "venues", index, "leverages")
+        for instrument in venue.leverages:
+            if split_instrument(instrument)[1] != venue.name:
+                message = f"'{instrument}' does not trade at '{venue.name}'"
+                yield study.issue(message, "venues", index, "leverages", instrument)
 
 
-def _data(study: Study, spec: DataSpec, index: int) -> list[Issue]:
-    issues = []
-    if (spec.bars is None) == (spec.ticks is None):
-        message = "say what is wanted: either 'bars: 1-DAY-LAST' or 'ticks: quotes' (or trades)"
-        issues.append(study.issue(message, "data", index))
-    start, end = spec.start_ns, spec.end_ns
-    if start is not None and end is not None and start > end:
-        message = f"ends {spec.end} before it starts ({spec.start})"
-        issues.append(study.issue(message, "data", index, "end"))
-    if spec.provider == "file":
-        issues += _file(study, spec, index)  # type: ignore[arg-type]
-    return issues
-
-
-def _file(study: Study, spec: FileData, index: int) -> list[Issue]:
-    issues = []
-    try:
-        ZoneInfo(spec.timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        message = f"unknown time zone '{spec.timezone}': an IANA name such as America/New_York"
-        issues.append(study.issue(message, "data", index, "timezone"))
-    if spec.definition:
-        issues += _definition(study, spec, spec.definition, index)
-    return issues
-
-
-def _definition(study: Study, spec: FileData, definition: Instrument, index: int) -> list[Issue]:
-    issues = []
-    at = ("data", index, "definition")
-    pair = definition.type in ("currency_pair", "crypto_perpetual")
-    if pair and definition.base is None:
-        issues.append(study.issue(f"a {definition.type} needs 'base'", *at))
-    if pair and definition.base == definition.currency:
-        issues.append(study.issue("'base' and 'currency' are the same", *at, "base"))
-    if definition.type == "equity" and definition.size_precision:
-        issues.append(study.issue("an equity trades in whole units", *at, "size_precision"))
-    if definition.type == "future":
-        issues += [
-            study.issue(f"a future needs '{name}'", *at)
-            for name in ("underlying", "expires")
-            if getattr(definition, name) is None
-        ]
-        if definition.size_precision:
-            issues.append(study.issue("a future trades in whole contracts", *at, "size_precision"))
-    for what in ("price", "size"):
-        increment = getattr(definition, f"{what}_increment")
-        precision = getattr(definition, f"{what}_precision")
-        if increment is not None and increment % (1 / _ten(precision)):
-            message = f"{increment} does not fit {precision} decimals"
-            issues.append(study.issue(message, *at, f"{what}_increment"))
-    return issues
-
-
-def _ten(precision: int) -> int:
-    return 10**precision
-
-
-def _venue(study: Study, venue: Venue, index: int) -> list[Issue]:
-    issues = []
+def _account(study: Study, venue: Venue, index: int) -> Iterator[Issue]:
     currencies = [split_money(balance)[1] for balance in venue.balances]
-    for number, (balance, currency) in enumerate(zip(venue.balances, currencies, strict=True)):
-        if split_money(balance)[0] < 0:
-            message = f"a starting balance is not negative, found {balance}"
-            issues.append(study.issue(message, "venues", index, "balances", number))
+    for number, currency in enumerate(currencies):
         if currency in currencies[:number]:
             message = f"two balances in {currency}"
-            issues.append(study.issue(message, "venues", index, "balances", number))
+            yield study.issue(message, "venues", index, "balances", number)
     if venue.base_currency and currencies != [venue.base_currency]:
         message = (
             f"an account with base currency {venue.base_currency} holds one balance, in "
             f"{venue.base_currency}; found {', '.join(venue.balances)}"
         )
-        issues.append(study.issue(message, "venues", index, "base_currency"))
+        yield study.issue(message, "venues", index, "base_currency")
     if venue.account == "cash":
-        if venue.leverage != 1 or venue.leverages:
-            issues.append(study.issue("a cash account has no leverage", "venues", index, "leverage"))
+        for key, given in (("leverage", venue.leverage != 1), ("leverages", venue.leverages)):
+            if given:
+                yield study.issue("a cash account has no leverage", "venues", index, key)
     elif venue.allow_cash_borrowing:
         message = "is for cash accounts; a margin account borrows as it is"
-        issues.append(study.issue(message, "venues", index, "allow_cash_borrowing"))
-    for instrument in venue.leverages:
-        if split_instrument(instrument)[1] != venue.name:
-            message = f"'{instrument}' does not trade at '{venue.name}'"
-            issues.append(study.issue(message, "venues", index, "leverages", instrument))
-    return issues
+        yield study.issue(message, "venues", index, "allow_cash_borrowing")
+
+
+def _instruments(study: Study, names: Iterable[str], *path: str | int) -> Iterator[Issue]:
+    """Refuse what is set for an instrument the study has no data of: it would never apply."""
+    known = {spec.instrument for spec in study.data}
+    for name, values in study.sweep.params.items() if study.sweep else ():
+        if re.fullmatch(r"data\.\d+\.instrument", name):
+            known.update(map(str, values))
+    for name in names:
+        if name not in known:
+            message = f"'{name}' is not in the data. {choices(name, sorted(known))}"
+            yield study.issue(message, *path, name)
+
+
+def _datasets(study: Study) -> Iterator[Issue]:
+    venues = [venue.name for venue in study.venues]
+    first: dict[tuple[str, str], int] = {}
+    for index, spec in enumerate(study.data):
+        if (spec.bars is None) == (spec.ticks is None):
+            message = "say what is wanted: either 'bars: 1-DAY-LAST' or 'ticks: quotes' (or trades)"
+            yield study.issue(message, "data", index)
+        start, end = spec.start_ns, spec.end_ns
+        if start is not None and end is not None and start > end:
+            message = f"the data ends at {spec.end}, before it starts at {spec.start}"
+            yield study.issue(message, "data", index, "end")
+        if spec.venue not in venues:
+            message = (
+                f"'{spec.instrument}' trades at '{spec.venue}', which is not among the venues. "
+                f"{choices(spec.venue, venues)}"
+            )
+            yield study.issue(message, "data", index, "instrument")
+        if first.setdefault((spec.kind, spec.identity), index) != index:
+            message = f"{spec.identity} is already data.{first[spec.kind, spec.identity]}"
+            yield study.issue(message, "data", index)
+        if spec.provider == "file":
+            yield from _file(study, spec, index)  # type: ignore[arg-type]
+
+
+def _file(study: Study, spec: FileData, index: int) -> Iterator[Issue]:
+    try:
+        ZoneInfo(spec.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        message = f"unknown time zone '{spec.timezone}': an IANA name such as America/New_York"
+        yield study.issue(message, "data", index, "timezone")
+    if spec.definition:
+        yield from _definition(study, spec.definition, ("data", index, "definition"))
+
+
+def _definition(study: Study, definition: Instrument, at: Path) -> Iterator[Issue]:
+    needed = {
+        "currency_pair": ("base",),
+        "crypto_perpetual": ("base",),
+        "future": ("underlying", "expires"),
+    }
+    for name in needed.get(definition.type, ()):
+        if getattr(definition, name) is None:
+            yield study.issue(f"is missing: a {definition.type} has one", *at, name)
+    if definition.base == definition.currency:
+        yield study.issue("'base' and 'currency' are the same", *at, "base")
+    if definition.type in ("equity", "future") and definition.size_precision:
+        message = f"is 0 for a {definition.type}: it trades in whole units"
+        yield study.issue(message, *at, "size_precision")
+    for what in ("price", "size"):
+        increment: Decimal | None = getattr(definition, f"{what}_increment")
+        precision: int = getattr(definition, f"{what}_precision")
+        if increment is not None and decimals(increment) > precision:
+            message = f"{increment:f} does not fit {precision} decimals"
+            yield study.issue(message, *at, f"{what}_increment")
+
+
+def _sweep(study: Study) -> Iterator[Issue]:
+    if study.sweep and study.sweep.size > MAX_RUNS:
+        message = f"a grid of {study.sweep.size:,} runs; at most {MAX_RUNS:,}"
+        yield study.issue(message, "sweep", "params")
+
+
+def _credentials(study: Study) -> Iterator[Issue]:
+    for section in ("feeds", "execution") if study.live else ():
+        for index, adapter in enumerate(getattr(study.live, section)):
+            for path in _secrets(adapter.model_extra or {}):
+                message = (
+                    "credentials never stand in a study; they come from the keyring or the "
+                    "environment: remove this key"
+                )
+                yield study.issue(message, "live", section, index, *path)
+
+
+def _secrets(settings: Any, path: Path = ()) -> Iterator[Path]:
+    """Yield the paths of keys named like credentials that hold something."""
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            name = re.sub(r"[^a-z]", "", key.lower())
+            if _SECRET.fullmatch(name) and value and not isinstance(value, bool):
+                yield (*path, key)
+            else:
+                yield from _secrets(value, (*path, key))
+    elif isinstance(settings, list):
+        for index, item in enumerate(settings):
+            yield from _secrets(item, (*path, index))

@@ -348,13 +348,16 @@ class Study(Document):
     @property
     def digest(self) -> str:
         """SHA-256 of what decides a run: data, venues, trader, strategy and risk."""
-        content = {key: value for key, value in self.to_dict().items() if key in RUN_SECTIONS}
+        sections = ("schema", *RUN_SECTIONS)
+        content = {key: value for key, value in self.to_dict().items() if key in sections}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def with_params(self, **params: Any) -> "Study":
         """Return a copy with other strategy parameters (not yet checked by the strategy)."""
-        return self.with_values({("strategy", "params", name): value for name, value in params.items()})
+        return self.with_values(
+            {("strategy", "params", name): value for name, value in params.items()}
+        )
 
     def with_values(self, values: Mapping[Path | str, Any]) -> "Study":
         """Return a checked copy with other values.

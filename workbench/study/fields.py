@@ -179,7 +179,9 @@ def _money(sign: str = "") -> Callable[[Any], str]:
         parts = value.split() if isinstance(value, str) else []
         if len(parts) != 2:
             example = "'100_000 USD'"
-            raise wrong(f"money is an amount and a currency such as {example}, found {shown(value)}")
+            raise wrong(
+                f"money is an amount and a currency such as {example}, found {shown(value)}"
+            )
         number, currency = parse_number(parts[0], "the amount"), _currency(parts[1])
         if decimals(number) > PRECISION[currency]:
             raise wrong(f"{currency} has {PRECISION[currency]} decimals, found {shown(value)}")
@@ -364,9 +366,7 @@ PositiveMoney = Annotated[str, BeforeValidator(_money("+")), _money_schema]
 Duration = Annotated[
     str, BeforeValidator(_duration), _string(_DURATION, "Number and unit", "30s", "5ms")
 ]
-OrderRate = Annotated[
-    str, BeforeValidator(_order_rate), _string(_RATE, "COUNT/DURATION", "100/1s")
-]
+OrderRate = Annotated[str, BeforeValidator(_order_rate), _string(_RATE, "COUNT/DURATION", "100/1s")]
 Percent = Annotated[str, BeforeValidator(_percent), _string(_PERCENT, "Percentage", "10%")]
 Moment = Annotated[
     dt.date | dt.datetime,

@@ -73,7 +73,9 @@ def _plain(value: Any, path: Path, origin: str | None, left: list[int], depth: i
             raise StudyError(Issue(problem, dotted(path), origin))
         return single
     if isinstance(single, Iterable) and not isinstance(single, bytes | bytearray):
-        items = enumerate(sorted(single, key=repr) if isinstance(single, set | frozenset) else single)
+        items = enumerate(
+            sorted(single, key=repr) if isinstance(single, set | frozenset) else single
+        )
         return [_plain(item, (*path, index), origin, left, depth + 1) for index, item in items]
     message = f"a study cannot hold a {type(value).__name__}; it holds text, numbers, lists, groups"
     raise StudyError(Issue(message, dotted(path), origin))
