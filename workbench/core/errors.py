@@ -71,9 +71,7 @@ class InputError(WorkbenchError):
     def __init__(self, issues: str | Issue | Iterable[Issue]) -> None:
         if isinstance(issues, str):
             issues = Issue(issues)
-        self.issues: Sequence[Issue] = (
-            (issues,) if isinstance(issues, Issue) else tuple(issues)
-        )
+        self.issues: Sequence[Issue] = (issues,) if isinstance(issues, Issue) else tuple(issues)
         super().__init__("\n".join(map(str, self.issues)))
 
 
@@ -116,6 +114,9 @@ class Cancelled(WorkbenchError):
         self.run_id = run_id
 
 
+_MOST = 30
+
+
 def nearest(found: str, allowed: Iterable[str]) -> str | None:
     """Return the allowed name closest to `found`, or None if none is close."""
     names = {name.lower(): name for name in allowed}
@@ -128,4 +129,5 @@ def choices(found: str, allowed: Iterable[str]) -> str:
     names = list(allowed)
     near = nearest(found, names)
     hint = f"did you mean '{near}'? " if near else ""
-    return f"{hint}Allowed: {', '.join(names) if names else 'none'}"
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return f"{hint}Allowed: {', '.join(names[:_MOST]) if names else 'none'}{more}"

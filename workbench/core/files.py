@@ -12,6 +12,23 @@ from filelock import FileLock, Timeout
 from workbench.core.errors import WorkbenchError
 
 
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those above it that are missing, so that they outlast a power cut."""
+    missing = [part for part in (folder, *folder.parents) if not part.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in missing:
+        _sync(part.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Write a folder's entries to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path`.
@@ -19,7 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
     The content is fsynced before the rename and the folder after it. On any exception, a full
     disk among them, the temporary file is removed and `path` is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)
     temporary = Path(name)
@@ -33,11 +50,7 @@ def replacing(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _sync(path.parent)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -1,5 +1,6 @@
 """The study: one document that says which data, venues, strategy, risk, sweep and live setup."""
 
+from workbench.study.differences import Change, diff
 from workbench.study.document import (
     DataSpec,
     FileData,
@@ -13,9 +14,10 @@ from workbench.study.document import (
     Venue,
 )
 from workbench.study.load import load, schema
-from workbench.study.store import StudyStore
+from workbench.study.store import StudyStore, Version
 
 __all__ = [
+    "Change",
     "DataSpec",
     "FileData",
     "Instrument",
@@ -27,6 +29,8 @@ __all__ = [
     "StudyStore",
     "Sweep",
     "Venue",
+    "Version",
+    "diff",
     "load",
     "schema",
 ]

@@ -13,14 +13,15 @@ from workbench.study.fields import decimals, split_instrument, split_money
 from workbench.study.places import Path
 
 if TYPE_CHECKING:
-    from workbench.study.document import DataSpec, FileData, Instrument, Study, Venue
+    from workbench.study.document import FileData, Instrument, Study, Venue
 
 MAX_RUNS = 100_000
 
 _SECRET = re.compile(
-    r"(api|access|private|secret|signing)?(key|secret)|pass(word|wd|phrase)|mnemonic|credentials?"
-    r"|seedphrase|.*(apikey|apisecret|secretkey|privatekey|accesskey|token|password|passphrase)"
+    r".*(apikey|apisecret|accesskey|privatekey|secretkey|signingkey|secret|token|pass(word|wd|phrase)"
+    r"|mnemonic|seedphrase|credential|authorization)s?(id|value)?"
 )
+_URL_WITH_PASSWORD = re.compile(r"\w+://[^/@\s]*:[^/@\s]+@.*")
 
 
 def check(study: Study) -> list[Issue]:
@@ -102,7 +103,7 @@ def _datasets(study: Study) -> Iterator[Issue]:
             message = f"{spec.identity} is already data.{first[spec.kind, spec.identity]}"
             yield study.issue(message, "data", index)
         if spec.provider == "file":
-            yield from _file(study, spec, index)  # type: ignore[arg-type]
+            yield from _file(study, spec, index)
 
 
 def _file(study: Study, spec: FileData, index: int) -> Iterator[Issue]:
@@ -149,20 +150,22 @@ def _credentials(study: Study) -> Iterator[Issue]:
             for path in _secrets(adapter.model_extra or {}):
                 message = (
                     "credentials never stand in a study; they come from the keyring or the "
-                    "environment: remove this key"
+                    "environment: remove it from here"
                 )
                 yield study.issue(message, "live", section, index, *path)
 
 
-def _secrets(settings: Any, path: Path = ()) -> Iterator[Path]:
-    """Yield the paths of keys named like credentials that hold something."""
-    if isinstance(settings, Mapping):
-        for key, value in settings.items():
+def _secrets(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Yield the paths of values that are credentials by their key or their look."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
             name = re.sub(r"[^a-z]", "", key.lower())
-            if _SECRET.fullmatch(name) and value and not isinstance(value, bool):
+            if _SECRET.fullmatch(name) and item and not isinstance(item, bool):
                 yield (*path, key)
             else:
-                yield from _secrets(value, (*path, key))
-    elif isinstance(settings, list):
-        for index, item in enumerate(settings):
+                yield from _secrets(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
             yield from _secrets(item, (*path, index))
+    elif isinstance(value, str) and _URL_WITH_PASSWORD.fullmatch(value):
+        yield path

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, PrivateAttr, Tag
 
 from workbench.core.errors import Issue, StudyError
 from workbench.study.fields import (
@@ -45,6 +45,9 @@ from workbench.study.places import Path, Places
 
 # What a run depends on: these sections make the digest, and only they can be swept.
 RUN_SECTIONS = ("trader", "data", "venues", "strategy", "risk")
+
+# Of a mapping by instrument, in the JSON Schema.
+_ONLY_THESE_KEYS: dict[str, JsonValue] = {"additionalProperties": False}
 
 
 class Document(BaseModel):
@@ -112,7 +115,7 @@ class DataSpec(Document):
 
 
 class SampleData(DataSpec):
-    """Real daily bars of five shares, split- and dividend-adjusted, that ship with the workbench."""
+    """Real daily bars of five shares, adjusted for splits and dividends."""
 
     provider: Literal["sample"] = Field(description="Daily bars that ship with the workbench")
 
@@ -233,7 +236,9 @@ class Venue(Document):
     balances: tuple[NonNegativeMoney, ...] = Field(min_length=1, description="Starting balances")
     base_currency: CurrencyCode | None = Field(None, description="For a single-currency account")
     leverage: Leverage = Field(Decimal(1), description="Of a margin account, by default")
-    leverages: dict[InstrumentId, Leverage] = Field({}, description="Leverage by instrument")
+    leverages: dict[InstrumentId, Leverage] = Field(
+        {}, description="Leverage by instrument", json_schema_extra=_ONLY_THESE_KEYS
+    )
     fees: Fees = Field(description="Commissions")
     fills: Fills = Field(Fills(), description="How orders are filled")
     latency: Latency = Field(Latency(), description="How long a command takes")
@@ -262,7 +267,9 @@ class Risk(Document):
     max_orders: OrderRate | None = Field(None, description="Orders submitted in a span of time")
     max_notional_per_order: PositiveMoney | None = Field(None, description="Largest order")
     max_position: dict[InstrumentId, Positive] = Field(
-        {}, description="Largest position in units, by instrument"
+        {},
+        description="Largest position in units, by instrument",
+        json_schema_extra=_ONLY_THESE_KEYS,
     )
     max_drawdown: Percent | None = Field(None, description="Fall of equity from its peak")
     max_daily_loss: PositiveMoney | None = Field(None, description="Loss since midnight UTC")

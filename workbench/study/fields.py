@@ -31,7 +31,7 @@ _VENUE = r"[A-Z0-9][A-Z0-9_]*"
 # No character that the catalog's folder names change or that leads out of a folder.
 _INSTRUMENT = rf"[A-Za-z0-9_$][A-Za-z0-9_:+=$-]*([./][A-Za-z0-9_:+=$-]+)*\.{_VENUE}"
 _BAR_SPEC = r"[0-9]{1,10}-[A-Z_]+-[A-Z]+"
-_NUMBER = r"[+-]?[0-9_]*\.?[0-9_]*([eE][+-]?[0-9]{1,3})?"
+_NUMBER = r"[+-]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)([eE][+-]?[0-9]{1,3})?"
 _MONEY = rf"{_NUMBER}\s+[A-Z0-9]+"
 _UNIT = r"(ns|us|ms|s|m|h|d)"
 _DURATION = rf"[0-9]{{1,12}}(\.[0-9]{{1,9}})?\s*{_UNIT}"
@@ -86,6 +86,11 @@ def _matching(
     return check
 
 
+def is_name(text: str) -> bool:
+    """Say whether `text` may name a study: safe as a folder's name too."""
+    return len(text) <= _MAX_NAME and re.fullmatch(_NAME, text) is not None
+
+
 def split_instrument(instrument: str) -> tuple[str, str]:
     """Split ``AAPL.XNAS`` into symbol and venue."""
     symbol, _, venue = instrument.rpartition(".")
@@ -134,16 +139,10 @@ def parse_number(value: object, what: str) -> Decimal:
         If it is not a number or not one the engine's fixed-point types can hold.
 
     """
-    text = value.strip() if isinstance(value, str) else str(value)
-    digits = text.replace("_", "")
-    number = None
-    if not isinstance(value, bool) and len(text) <= _MAX_NAME and _number.fullmatch(text):
-        try:
-            number = Decimal(digits)
-        except ArithmeticError:
-            number = None
-    if number is None:
+    text = "" if isinstance(value, bool) else str(value).strip()
+    if len(text) > _MAX_NAME or not _number.fullmatch(text):
         raise wrong(f"{what} is a number, found {shown(value)}")
+    number = Decimal(text.replace("_", ""))
     # `abs` and arithmetic would round to 28 digits.
     if number.copy_abs() > MAX_AMOUNT:
         raise wrong(f"{what} is at most {MAX_AMOUNT}, found {shown(value)}")
