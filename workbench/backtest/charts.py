@@ -71,7 +71,7 @@ def drawdowns(run: Run) -> Any:
         columns = (naive(frame["ts"]), -100 * drawdown(frame["equity"]))
         area = hv.Area(columns, "Time", hv.Dimension("drawdown", label="Drawdown (%)"), label=name)
         screen = {"color": colour, "alpha": 0.25, "line_color": colour}
-        paper = {"color": colour, "alpha": 0.4, "linewidth": 0.8}
+        paper = {"facecolor": colour, "edgecolor": colour, "alpha": 0.4, "linewidth": 0.8}
         areas.append(drawn(area, bokeh=screen, matplotlib=paper))
     if not areas:
         return _nothing("no equity was recorded")
@@ -163,7 +163,7 @@ def overview(run: Run) -> Any:
     """Return equity, drawdown, price with fills and monthly returns, one below the other."""
     hv = holoviews()
     layout = hv.Layout([equity(run), drawdowns(run), price(run), monthly(run)]).cols(1)
-    paper = {"sublabel_format": "", "fig_inches": WIDTH_INCHES, "vspace": 0.35}
+    paper = {"sublabel_format": "", "fig_inches": (WIDTH_INCHES, 12), "vspace": 0.5}
     return drawn(
         layout, bokeh={"shared_axes": False}, matplotlib={"shared_axes": False} | paper
     )
@@ -232,7 +232,7 @@ def _bars(bars: pd.DataFrame) -> list[Any]:
         shade = {"alpha": 0.6, "line_width": 0}
         return [
             drawn(band, bokeh={"color": BAND} | shade,
-                  matplotlib={"color": BAND, "alpha": 0.6, "linewidth": 0}),
+                  matplotlib={"facecolor": BAND, "alpha": 0.6, "linewidth": 0}),
             drawn(line, bokeh={"color": INK, "line_width": 1},
                   matplotlib={"color": INK, "linewidth": 0.8}),
         ]  # fmt: skip

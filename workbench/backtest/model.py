@@ -139,7 +139,7 @@ class Run:
 
     def log(self) -> list[dict[str, Any]]:
         """Return the engine's log, a mapping per line: timestamp, level, component, message."""
-        path = self.folder / "engine.json"
+        path = self.folder / "engine.jsonl"
         lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 

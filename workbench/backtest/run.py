@@ -21,7 +21,7 @@ from workbench.core.project import Project
 from workbench.engine import require
 from workbench.engine.inspection import check_strategy, located
 from workbench.study import Study, load
-from workbench.study.source import parameter_path
+from workbench.study.overlay import parameter_path
 
 CANCEL_FILE = "cancel"
 # A worker that does not leave by itself after a cancel is killed this much later.

@@ -78,13 +78,14 @@ def framed(
         _matplotlib_axes(plot.handles["axis"], title, number, legend=legend)
 
     legends = {"show_legend": legend, "legend_position": "top_left"}
-    aspect = WIDTH_INCHES * PIXELS_PER_INCH / height
+    inches = height / PIXELS_PER_INCH
     screen = {
         "responsive": True, "height": height, "title": title, "hooks": [on_screen],
         "toolbar": "above" if zoom else None, "default_tools": [],
     }  # fmt: skip
     paper = {
-        "fig_inches": WIDTH_INCHES, "aspect": aspect, "title": "", "hooks": [on_paper],
+        "fig_inches": (WIDTH_INCHES, inches), "aspect": WIDTH_INCHES / inches, "title": "",
+        "hooks": [on_paper],
     }  # fmt: skip
     return drawn(element, bokeh=screen | legends, matplotlib=paper | legends)
 

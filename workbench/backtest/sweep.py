@@ -21,7 +21,7 @@ from workbench.engine.inspection import check_strategy
 from workbench.study import Study, load
 from workbench.study.load import build
 from workbench.study.places import Places
-from workbench.study.source import parameter_path
+from workbench.study.overlay import parameter_path
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,6 @@ def load_study(study: str, over: list[str], params: list[str]) -> Study:
 
 def overrides(params: list[str]) -> dict[str, Any]:
     """Return ``-p`` options as the parameters a run records."""
-    from workbench.study.source import parameter_override
+    from workbench.study.overlay import parameter_overrides
 
-    recorded = {}
-    for assignment in params:
-        path, value, origin = parameter_override(assignment)
-        recorded[origin.removeprefix("-p ")] = value
-    return recorded
+    return {item.origin.removeprefix("-p "): item.value for item in parameter_overrides(params)}

@@ -99,7 +99,7 @@ def _fill_events(found: Sequence[Any]) -> list[Any]:
     events = [
         (event.ts_event, rank, index, event)
         for rank, order in enumerate(found)
-        for index, event in enumerate(order.events)
+        for index, event in enumerate(order.events())
         if type(event).__name__ == "OrderFilled"
     ]
     events.sort(key=lambda item: item[:3])

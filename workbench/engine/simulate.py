@@ -95,7 +95,7 @@ def simulate(
     study, project, loaded, inputs
         What to run: the document, its project, its strategy and its data.
     log_folder
-        Where the engine writes ``engine.json``, one JSON object a line.
+        Where the engine writes ``engine.jsonl``, one JSON object a line.
     on_progress
         Called with the share done (0 to 1).
     should_stop
