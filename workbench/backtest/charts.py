@@ -27,6 +27,7 @@ from workbench.backtest.style import (
     framed,
     holoviews,
     naive,
+    shaded,
 )
 from workbench.core.errors import WorkbenchError
 
@@ -70,9 +71,7 @@ def drawdowns(run: Run) -> Any:
     for (name, frame), colour in zip(by_currency(run).items(), (ORANGE, BLUE, *SERIES[2:])):  # noqa: B905
         columns = (naive(frame["ts"]), -100 * drawdown(frame["equity"]))
         area = hv.Area(columns, "Time", hv.Dimension("drawdown", label="Drawdown (%)"), label=name)
-        screen = {"color": colour, "alpha": 0.25, "line_color": colour}
-        paper = {"facecolor": colour, "edgecolor": colour, "alpha": 0.4, "linewidth": 0.8}
-        areas.append(drawn(area, bokeh=screen, matplotlib=paper))
+        areas.append(shaded(area, colour, 0.35, 1))
     if not areas:
         return _nothing("no equity was recorded")
     title = "Drawdown"
@@ -164,9 +163,7 @@ def overview(run: Run) -> Any:
     hv = holoviews()
     layout = hv.Layout([equity(run), drawdowns(run), price(run), monthly(run)]).cols(1)
     paper = {"sublabel_format": "", "fig_inches": (WIDTH_INCHES, 12), "vspace": 0.5}
-    return drawn(
-        layout, bokeh={"shared_axes": False}, matplotlib={"shared_axes": False} | paper
-    )
+    return drawn(layout, bokeh={"shared_axes": False}, matplotlib={"shared_axes": False} | paper)
 
 
 def by_currency(run: Run) -> dict[str, pd.DataFrame]:
@@ -196,8 +193,9 @@ def buy_and_hold(run: Run) -> tuple[Any, Any] | None:
     """Return times and equity of the starting equity put into the run's one instrument."""
     prices = prices_of(run)
     start = run.statistics.get("start_equity")
-    if len(prices) != 1 or start is None or not len(bars := thinned(*prices.values())):
+    if len(prices) != 1 or start is None or not len(*prices.values()):
         return None
+    (bars,) = (thinned(frame) for frame in prices.values())
     return naive(bars.index), start * (bars["close"] / bars["open"].iloc[0]).to_numpy()
 
 
@@ -209,7 +207,7 @@ def thinned(prices: pd.DataFrame, points: int = MAX_POINTS) -> pd.DataFrame:
     if "bid_price" in found:
         found = found.assign(price=(found["bid_price"] + found["ask_price"]) / 2)
     if "price" in found:
-        found = pd.DataFrame({k: found["price"] for k in ("open", "high", "low", "close")})
+        found = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), found["price"]))
     n = len(found)
     starts = np.unique(np.linspace(0, n, min(n, points), endpoint=False).astype(np.int64))
     ends = np.append(starts[1:], n) - 1
@@ -229,13 +227,8 @@ def _bars(bars: pd.DataFrame) -> list[Any]:
     if len(bars) > MAX_CANDLES:
         band = hv.Area((times, bars["low"], bars["high"]), "Time", [close, "high"])
         line = hv.Curve((times, bars["close"]), "Time", close)
-        shade = {"alpha": 0.6, "line_width": 0}
-        return [
-            drawn(band, bokeh={"color": BAND} | shade,
-                  matplotlib={"facecolor": BAND, "alpha": 0.6, "linewidth": 0}),
-            drawn(line, bokeh={"color": INK, "line_width": 1},
-                  matplotlib={"color": INK, "linewidth": 0.8}),
-        ]  # fmt: skip
+        style = ({"color": INK, "line_width": 1}, {"color": INK, "linewidth": 0.8})
+        return [shaded(band, BAND, 0.6, 0), drawn(line, bokeh=style[0], matplotlib=style[1])]
     rising = bars["close"] >= bars["open"]
     width = float(np.clip(600 / len(bars), 2, 16))
     return [

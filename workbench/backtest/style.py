@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import pandas as pd
 
 BLUE, ORANGE, GREEN, PINK, SKY, YELLOW = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00",
@@ -33,7 +32,7 @@ def holoviews() -> Any:
     """Import HoloViews with both of its backends."""
     import holoviews as hv
     import holoviews.plotting.bokeh
-    import holoviews.plotting.mpl  # noqa: F401 - registers itself
+    import holoviews.plotting.mpl
 
     return hv
 
@@ -90,7 +89,16 @@ def framed(
     return drawn(element, bokeh=screen | legends, matplotlib=paper | legends)
 
 
-def naive(times: pd.Series | pd.DatetimeIndex) -> npt.NDArray[np.datetime64]:
+def shaded(area: Any, colour: str, alpha: float, edge: float) -> Any:
+    """Return `area` filled with `colour`, its edge so many points wide."""
+    # Under its three names: loaded after Bokeh, the Matplotlib backend takes on a default for
+    # whichever is missing.
+    names = {"color": colour, "facecolor": colour, "edgecolor": colour}
+    screen = {"color": colour, "line_color": colour, "line_width": edge, "alpha": alpha}
+    return drawn(area, bokeh=screen, matplotlib=names | {"alpha": alpha, "linewidth": edge})
+
+
+def naive(times: Any) -> npt.NDArray[np.datetime64]:
     """Return times in UTC as both backends take them: without a zone."""
     import numpy as np
 
@@ -132,7 +140,10 @@ def _bokeh_axes(figure: Any, number: str | None, *, zoom: bool) -> None:
 
 
 def _matplotlib_axes(axes: Any, title: str, number: str | None, *, legend: bool) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib import dates as mdates
+
+    locator: Any = mdates.AutoDateLocator
+    formatter: Any = mdates.ConciseDateFormatter
 
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=8)
     axes.tick_params(length=0, labelsize=9, labelcolor=MUTED)
@@ -154,9 +165,9 @@ def _matplotlib_axes(axes: Any, title: str, number: str | None, *, legend: bool)
         axes.grid(visible=True, axis="y", color=RULE, linewidth=0.8)
         axes.grid(visible=False, axis="x")
         axes.set_xlabel("")
-        dates = AutoDateLocator(minticks=4, maxticks=9)
+        dates: Any = locator(minticks=4, maxticks=9)
         axes.xaxis.set_major_locator(dates)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(dates))
+        axes.xaxis.set_major_formatter(formatter(dates))
         axes.xaxis.get_offset_text().set(fontsize=9, color=MUTED)
     if legend and (box := axes.get_legend()):
         box.set_frame_on(False)
