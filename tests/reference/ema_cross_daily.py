@@ -49,25 +49,27 @@ class Cross(Strategy):
 
     def __init__(self, config):
         super().__init__(config)
-        self.fast = self.slow = self.above = None
-        self.bars = self.held = 0
+        self.closes, self.averages = [], {}
+        self.above, self.held = None, 0
 
     def on_start(self):
         self.subscribe_bars(bar_type)
 
+    def average(self, period):
+        """Return the mean of the first `period` closes, exponentially averaged from there on."""
+        if len(self.closes) == period:
+            self.averages[period] = sum(self.closes) / period
+        elif len(self.closes) > period:
+            weight = 2 / (period + 1)
+            self.averages[period] += weight * (self.closes[-1] - self.averages[period])
+        return self.averages.get(period)
+
     def on_bar(self, bar):
-        close = float(bar.close)
-        self.bars += 1
-        if self.bars == 1:
-            self.fast = self.slow = close
-        else:
-            # Weight on the new close and on the old average; the engine's own sum has this order.
-            a, b = 2 / (given["fast"] + 1), 2 / (given["slow"] + 1)
-            self.fast = a * close + (1 - a) * self.fast
-            self.slow = b * close + (1 - b) * self.slow
-        if self.bars < given["slow"]:
+        self.closes.append(float(bar.close))
+        fast, slow = self.average(given["fast"]), self.average(given["slow"])
+        if slow is None:
             return
-        above = self.fast > self.slow
+        above = fast > slow
         if self.above is not None and above != self.above:
             wanted = size if above else -size
             side = OrderSide.BUY if above else OrderSide.SELL
