@@ -17,7 +17,7 @@ type Bars = dict[str, list[Any]]
 type Run = Callable[..., dict[str, Any]]
 
 
-def bars(open_: Any, high: Any, low: Any, close: Any, volume: Any = 1_000_000) -> Bars:
+def make_bars(open_: Any, high: Any, low: Any, close: Any, volume: Any = 1_000_000) -> Bars:
     """Make bars of equal-length columns, one a minute; the default volume fills any order whole."""
     rows = len(close)
     columns = {"open": open_, "high": high, "low": low, "close": close}
@@ -29,6 +29,12 @@ def bars(open_: Any, high: Any, low: Any, close: Any, volume: Any = 1_000_000) -
 
 
 @pytest.fixture(scope="session")
+def bars() -> Callable[..., Bars]:
+    """Return `make_bars`."""
+    return make_bars
+
+
+@pytest.fixture(scope="session")
 def synthetic() -> Bars:
     """Return 4,000 bars of a seeded random walk without gaps, two decimals."""
     rng = np.random.default_rng(20)
@@ -36,7 +42,7 @@ def synthetic() -> Bars:
     open_ = np.concatenate(([10_000], close[:-1]))
     high = np.maximum(open_, close) + rng.integers(0, 6, 4_000)
     low = np.minimum(open_, close) - rng.integers(0, 6, 4_000)
-    return bars(open_ / 100, high / 100, low / 100, close / 100)
+    return make_bars(open_ / 100, high / 100, low / 100, close / 100)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +56,7 @@ def sample() -> Bars:
     open_, high, low, close = prices
     # Rounding each price by itself may put the high a cent under the close.
     high, low = np.maximum.reduce([high, open_, close]), np.minimum.reduce([low, open_, close])
-    return bars(open_, high, low, close, columns["volume"].astype(int))
+    return make_bars(open_, high, low, close, columns["volume"].astype(int))
 
 
 @pytest.fixture(params=["synthetic", "sample"])

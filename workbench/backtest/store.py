@@ -167,9 +167,9 @@ class RunStore:
                 rows = database.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchall()
             if not rows and run_id:
                 rows = database.execute(
-                    "SELECT * FROM runs WHERE substr(id, 1, length(?1)) = ?1 "
-                    "OR substr(id, -length(?1)) = ?1 LIMIT 10",
-                    (run_id,),
+                    "SELECT * FROM runs WHERE substr(id, 1, length(:part)) = :part "
+                    "OR substr(id, -length(:part)) = :part LIMIT 10",
+                    {"part": run_id},
                 ).fetchall()
             if not rows:
                 known = [row["id"] for row in database.execute(
@@ -282,9 +282,9 @@ class RunStore:
         with self._database() as database:
             if sweep_id == "latest":
                 row = database.execute(
-                    "SELECT * FROM sweeps WHERE ?1 IS NULL OR name = ?1 "
+                    "SELECT * FROM sweeps WHERE :name IS NULL OR name = :name "
                     "ORDER BY created DESC, rowid DESC LIMIT 1",
-                    (name,),
+                    {"name": name},
                 ).fetchone()
             else:
                 query = "SELECT * FROM sweeps WHERE id = ?"

@@ -104,7 +104,7 @@ class RunError(WorkbenchError):
         self.run_id = run_id
 
 
-class Cancelled(WorkbenchError):
+class Cancelled(WorkbenchError):  # noqa: N818 - a wish, not an error
     """The user stopped the work."""
 
     exit_code = 130

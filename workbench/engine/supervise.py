@@ -48,9 +48,16 @@ class Failure:
             self.message = "".join(traceback.format_exception_only(error)).strip()
             self.trace = "".join(traceback.format_exception(type(error), error, inner)).strip()
 
+    def note(self, where: str, message: str) -> None:
+        """Keep an exception known only by what was written of it, if it is the first."""
+        if self.where is None:
+            self.where, self.message = where, message
+
     @property
     def text(self) -> str:
         """What the user reads: where, then the traceback."""
+        if not self.trace:
+            return f"{self.where}: {self.message}"
         return f"{self.where} raised {self.message}\n\n{self.trace}"
 
 
