@@ -15,7 +15,7 @@ from workbench.core.errors import InputError, Issue
 
 _HEAD = 1 << 16
 _BLOCK = 1 << 22
-_EMPTY = ("", "NA", "N/A", "#N/A", "null", "NULL", "None")
+EMPTY = ("", "NA", "N/A", "#N/A", "null", "NULL", "None")
 _DELIMITERS = {",": "','", ";": "';'", "\t": "a tab ('\\t')", "|": "'|'"}
 
 
@@ -202,7 +202,7 @@ def read_csv(
             arrow_csv.ConvertOptions(
                 column_types=types,
                 include_columns=list(dict.fromkeys(where.values())),
-                null_values=_EMPTY,
+                null_values=EMPTY,
                 strings_can_be_null=False,
                 check_utf8=False,
             ),
