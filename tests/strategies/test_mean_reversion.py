@@ -18,13 +18,13 @@ def wanted_sides(close, period, width, tick=0.01):
             side = 1
         elif reach >= tick and price > middle + reach:
             side = -1
-        elif (side == 1 and price >= middle) or (side == -1 and price <= middle):
+        elif side * (price - middle) > -1e-5:
             side = 0
         sides.append(side)
     return sides
 
 
-@pytest.mark.parametrize(("period", "width"), [(20, 2.0), (5, 1.0)])
+@pytest.mark.parametrize(("period", "width"), [(20, 2.0), (5, 1.1)])
 def test_holds_what_the_bands_say_after_every_bar(run, market, period, width):
     params = {"trade_size": "100", "period": period, "width": width}
     result = run(MEAN_REVERSION, market, params)
@@ -47,22 +47,25 @@ def test_holds_what_the_bands_say_after_every_bar(run, market, period, width):
 
 
 def test_reverses_in_one_order_when_price_runs_through_the_mean(run, synthetic):
-    params = {"trade_size": "100", "period": 5, "width": 1.0}
+    params = {"trade_size": "100", "period": 5, "width": 1.1}
     result = run(MEAN_REVERSION, synthetic, params)
     assert {o["quantity"] for o in result["orders"]} == {100, 200}
 
 
 def test_late_fills_do_not_make_it_order_twice(run, synthetic):
-    params = {"trade_size": "100", "period": 5, "width": 1.0}
+    params = {"trade_size": "100", "period": 5, "width": 1.1}
     result = run(MEAN_REVERSION, synthetic, params, latency_ns=90_000_000_000)
     positions = [after["position"] for after in result["after_bars"]]
     assert set(positions) == {-100, 0, 100}
 
 
 def test_rounding_noise_in_a_still_market_is_no_signal(run, bars):
-    still = [1.57] * 300
-    result = run(MEAN_REVERSION, bars(still, still, still, still), {"trade_size": "1", "period": 7})
-    assert result["orders"] == []
+    # The mean of five 3.89 is not 3.89 in floats: it lies twice half the deviation away.
+    price = 3.89
+    assert abs(np.mean([price] * 5) - price) > 0.5 * np.std([price] * 5) > 0
+    still = [price] * 50
+    params = {"trade_size": "1", "period": 5, "width": 0.5}
+    assert run(MEAN_REVERSION, bars(still, still, still, still), params)["orders"] == []
 
 
 def test_closes_on_stop_only_when_told(run, synthetic):

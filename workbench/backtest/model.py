@@ -84,6 +84,44 @@ class Run:
         """Whether it is done: not failed, not cancelled, not under way."""
         return self.status == "done"
 
+    def headline(self) -> dict[str, str]:
+        """Return the few figures one looks at first, in words."""
+        numbers = self.statistics
+        lines = {"run": self.id, "status": self.status}
+        if self.params:
+            lines["parameters"] = ", ".join(f"{key} = {self.params[key]}" for key in self.params)
+        for currency, amount in self.balances.items():
+            profit = f"profit {float(self.pnl.get(currency, '0')):+,.2f}"
+            lines["balance"] = f"{float(amount):,.2f} {currency}, {profit}"
+        shares = {"return": "total_return", "drawdown": "max_drawdown"}
+        for name, key in shares.items():
+            if numbers.get(key) is not None:
+                lines[name] = f"{numbers[key]:.2%}"
+        if numbers.get("sharpe") is not None:
+            lines["Sharpe ratio"] = f"{numbers['sharpe']:.2f}"
+        if self.n_orders is not None:
+            lines["orders"] = f"{self.n_orders:,}, fills {self.n_fills:,}"
+        if self.digest:
+            lines["digest"] = self.digest
+        if self.seconds is not None and self.peak_memory_mb is not None:
+            lines["took"] = f"{self.seconds:.2f} s, {self.peak_memory_mb:.0f} MiB"
+        if self.warnings:
+            lines["warnings"] = "; ".join(self.warnings)
+        if self.error:
+            lines["error"] = self.error
+        return lines
+
+    def _repr_html_(self) -> str:
+        """Draw the headline as a table in a notebook."""
+        from html import escape
+
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th>"
+            f"<td style='text-align:left;white-space:pre-wrap'>{escape(value)}</td></tr>"
+            for name, value in self.headline().items()
+        )
+        return f"<table>{rows}</table>"
+
     def summary(self) -> dict[str, Any]:
         """Return the result with the keys ``workbench backtest run --json`` prints."""
         return {

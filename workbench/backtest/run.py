@@ -17,7 +17,7 @@ from workbench.backtest.store import RunStore
 from workbench.core.errors import Cancelled, Issue, RunError, StudyError
 from workbench.core.files import write_text
 from workbench.core.progress import OnProgress, Progress, ignore
-from workbench.core.project import Project
+from workbench.core.project import Project, locate
 from workbench.engine import require
 from workbench.engine.inspection import check_strategy, located
 from workbench.study import Study, load
@@ -110,7 +110,7 @@ def start(
     """
     require()
     if project is None:
-        project = Project.find(None if isinstance(study, Study) else Path(study).parent)
+        project = Project.find(None if isinstance(study, Study) else locate(study).parent)
     if not isinstance(study, Study):
         study = load(study, params=params or {})
     elif params:

@@ -16,7 +16,7 @@ from workbench.backtest.run import Running, start
 from workbench.backtest.store import RunStore
 from workbench.core.errors import WorkbenchError
 from workbench.core.progress import OnProgress, Progress, ignore
-from workbench.core.project import Project
+from workbench.core.project import Project, locate
 from workbench.engine.inspection import check_strategy
 from workbench.study import Study, load
 from workbench.study.load import build
@@ -121,7 +121,7 @@ def run_sweep(
         On Ctrl-C; what is done stays done, `resume_sweep` goes on from there.
 
     """
-    project = project or Project.find(None if isinstance(study, Study) else Path(study).parent)
+    project = project or Project.find(None if isinstance(study, Study) else locate(study).parent)
     study = study if isinstance(study, Study) else load(study)
     points = grid(study)
     studies = [point_study(study, point) for point in points]

@@ -3,7 +3,7 @@
 import click
 
 from workbench.cli.options import load_study, overrides, project_of, study_options
-from workbench.cli.output import decimal, emit, json_option, note, percent, progress_bar, say
+from workbench.cli.output import emit, json_option, note, progress_bar, say
 from workbench.core.errors import Cancelled, RunError
 
 
@@ -48,21 +48,11 @@ def run(
     result = found.summary() | {"report": str(page) if page else None}
 
     def text() -> None:
-        say(f"run      {found.id}")
-        say(f"status   {found.status}")
-        if found.finished_well:
-            numbers = found.statistics
-            say(f"orders   {found.n_orders}, fills {found.n_fills}")
-            for currency, amount in found.balances.items():
-                say(f"balance  {float(amount):,.2f} {currency}, "
-                    f"profit {float(found.pnl.get(currency, 0)):+,.2f}")  # fmt: skip
-            say(f"return   {percent(numbers.get('total_return')) or '-'}, "
-                f"Sharpe {decimal(numbers.get('sharpe')) or '-'}, "
-                f"max drawdown {percent(-(numbers.get('max_drawdown') or 0))}")  # fmt: skip
-            say(f"digest   {found.digest}")
-            say(f"took     {found.seconds:.2f} s, {found.peak_memory_mb:.0f} MiB")
+        for name, value in found.headline().items():
+            if name not in ("warnings", "error"):
+                say(f"{name:<13}{value}")
         if page:
-            say(f"report   {page}")
+            say(f"{'report':<13}{page}")
 
     emit(result, as_json, text)
     for warning in found.warnings:

@@ -1,6 +1,5 @@
 """``workbench data``."""
 
-import datetime as dt
 from typing import Any
 
 import click
@@ -12,14 +11,6 @@ from workbench.cli.output import emit, json_option, note, progress_bar, say, tab
 @click.group()
 def data() -> None:
     """Plan, fetch, list and import market data."""
-
-
-def _day(ns: int | None) -> str:
-    """Write UNIX nanoseconds as a date, with the time where it is not midnight."""
-    if ns is None:
-        return "-"
-    moment = dt.datetime.fromtimestamp(ns // 10**9, dt.UTC)
-    return f"{moment:%Y-%m-%d}" if moment.time() == dt.time() else f"{moment:%Y-%m-%d %H:%M}"
 
 
 @data.command()
@@ -34,17 +25,15 @@ def plan(study: str, over: list[str], params: list[str], as_json: bool) -> int:
     def text() -> None:
         for what in ("cached", "missing"):
             for item in found[what]:
-                say(f"{what:<8} {item['identity']}  {_span(item)}")
+                say(f"{what:<8} {item['identity']}  {item['start']} to {item['end']}")
+        for line in found["notes"]:
+            say(f"note     {line}")
         cost = found["cost"]
         say(f"{found['requests']} requests, about {found['rows']:,} rows, "
             f"{found['bytes']:,} bytes, {cost['amount']} {cost['currency']}")  # fmt: skip
 
     emit(found, as_json, text)
     return 0
-
-
-def _span(item: dict[str, Any]) -> str:
-    return f"{item['start']} to {item['end']}"
 
 
 def _fetch(document: Any, study: str, replace: bool, as_json: bool) -> int:
@@ -98,7 +87,7 @@ def list_(as_json: bool) -> int:
     from workbench import data as room
     from workbench.core.project import Project
 
-    found = room.list_(Project.find()).to_dict()
+    found = room.list_(Project.find())
 
     def text() -> None:
         if not found["datasets"] and not found["broken"]:
@@ -106,20 +95,24 @@ def list_(as_json: bool) -> int:
             return
         rows = [
             [
-                item["instrument"],
+                item["identity"],
                 item["kind"],
-                item["bars"] or "",
-                item["start"],
-                item["end"],
+                _minute(item["start"]),
+                _minute(item["end"]),
                 f"{item['rows']:,}",
-                len(item["gaps"]),
+                item["gaps"],
                 item["provider"],
             ]
             for item in found["datasets"]
         ]
-        table(["instrument", "type", "bars", "from", "to", "rows", "gaps", "provider"], rows)
+        table(["dataset", "type", "first (UTC)", "last (UTC)", "rows", "gaps", "provider"], rows)
 
     emit(found, as_json, text)
     for item in found["broken"]:
         note(f"broken: {item['path']}: {item['reason']}")
     return 0
+
+
+def _minute(time: str | None) -> str:
+    """Cut an ISO 8601 time to the minute."""
+    return (time or "-")[:16].replace("T", " ")

@@ -66,3 +66,18 @@ class Project:
     def relative(self, path: Path) -> str:
         """Return `path` as seen from the root where it lies inside, else whole."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def locate(path: Path | str) -> Path:
+    """Return `path` as it stands or, if nothing is there, as seen from the project's root.
+
+    So ``studies/ema-cross.yaml`` names the same file in ``notebooks/`` and beside it.
+    """
+    found = Path(path)
+    if found.exists() or found.is_absolute():
+        return found
+    try:
+        root = Project.find().root
+    except InputError:
+        return found
+    return root / found if (root / found).exists() else found

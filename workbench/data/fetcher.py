@@ -145,12 +145,13 @@ def _fetch_dataset(
         for request in planned.requests:
             result.status = "done"
             result.requests += 1
+            source = provider.source(item)  # before the first row is read, not after the last
             for chunk in provider.fetch(item, request, on_progress, should_stop):
                 dataset.write(
                     chunk.rows,
                     chunk.interval,
                     provider=provider.name,
-                    source=provider.source(item),
+                    source=source,
                     replace=replace or provider.whole,
                 )
                 replace = False

@@ -7,6 +7,7 @@ settings it was read with, so that rows of a file that has changed are never use
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -90,8 +91,14 @@ class FileProvider(Provider):
     def source(self, item: Item) -> str:  # noqa: D102
         spec = _spec(item)
         path = self._path(spec)
-        content = {**self._stat(path), "sha256": _sha256(path), "settings": self._settings(item)}
-        return json.dumps({"path": self.project.relative(path), **content}, sort_keys=True)
+        stat = self._stat(path)
+        content = {
+            "path": self.project.relative(path),
+            **stat,
+            "sha256": _sha256(path, **stat),
+            "settings": self._settings(item),
+        }
+        return json.dumps(content, sort_keys=True)
 
     def difference(self, item: Item, stored: str) -> str | None:  # noqa: D102
         spec = _spec(item)
@@ -104,7 +111,7 @@ class FileProvider(Provider):
         shown = self.project.relative(path)
         now = self._stat(path)
         untouched = then["path"] == shown and all(then[key] == now[key] for key in now)
-        if untouched or (now["size"] == then["size"] and _sha256(path) == then["sha256"]):
+        if untouched or (now["size"] == then["size"] and _sha256(path, **now) == then["sha256"]):
             return None
         if then["path"] != shown:
             return f"came from another file, {then['path']}"
@@ -115,9 +122,10 @@ class FileProvider(Provider):
             return []
         spec = _spec(item)
         path = self._path(spec)
-        rows = tabular.count_rows(path, _format(spec) or "csv")
+        stat = self._stat(path)
+        rows = _count_rows(path, _format(spec) or "csv", **stat)
         whole = (missing[0][0], missing[-1][1])
-        return [Request(whole, rows=rows, bytes=path.stat().st_size)]
+        return [Request(whole, rows=rows, bytes=stat["size"])]
 
     def fetch(  # noqa: D102
         self, item: Item, request: Request, on_progress: OnProgress, should_stop: ShouldStop
@@ -230,6 +238,13 @@ def _integers(column: Any) -> bool:
     return hasattr(column, "type") and needs_unit(column)
 
 
-def _sha256(path: Path) -> str:
+# Both are asked several times in one fetch; a file that changes has another time of change.
+@functools.lru_cache(maxsize=16)
+def _count_rows(path: Path, kind: str, *, size: int, mtime_ns: int) -> int:  # noqa: ARG001
+    return tabular.count_rows(path, kind)
+
+
+@functools.lru_cache(maxsize=16)
+def _sha256(path: Path, *, size: int, mtime_ns: int) -> str:  # noqa: ARG001
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -94,8 +94,8 @@ class MeanReversion(Strategy):
                 return 1
             if close > self.bands.upper:
                 return -1
-        # At the mean or beyond it (side 0 stays 0).
-        arrived = (close - self.bands.middle) * self.side >= 0
+        # At the mean or beyond it (side 0 stays 0); floats, so nearly there is there.
+        arrived = (close - self.bands.middle) * self.side > -self.tick / 1_000
         return 0 if arrived else self.side
 
     def hold(self, side: int) -> None:

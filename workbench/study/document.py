@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, PrivateAttr, Tag
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    Tag,
+)
 
 from workbench.core.errors import Issue, StudyError
 from workbench.study.fields import (
@@ -40,8 +49,10 @@ from workbench.study.fields import (
     Whole,
     moment_ns,
     split_instrument,
+    wrong,
 )
 from workbench.study.places import Path, Places
+from workbench.study.values import shown
 
 # What a run depends on: these sections make the digest, and only they can be swept.
 RUN_SECTIONS = ("trader", "data", "venues", "strategy", "risk")
@@ -314,10 +325,19 @@ class Live(Document):
     )
 
 
+def _known_version(value: object) -> object:
+    if isinstance(value, bool) or value != 1:
+        raise wrong(f"this workbench reads schema 1, found {shown(value)}")
+    return value
+
+
+SchemaVersion = Annotated[Literal[1], BeforeValidator(_known_version)]
+
+
 class Study(Document):
     """A study: one run of one strategy on this data, at these venues."""
 
-    schema_: Literal[1] = Field(alias="schema", description="Version of this document's format")
+    schema_: SchemaVersion = Field(alias="schema", description="Version of this document's format")
     study: Name = Field(description="The study's name")
     description: str = Field("", description="For people")
     trader: TraderId = Field("WORKBENCH-001", description="Id of the trader")

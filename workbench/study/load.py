@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from workbench.core.errors import Issue, StudyError, choices
+from workbench.core.project import locate
 from workbench.study import source
 from workbench.study.consistency import check
 from workbench.study.document import RUN_SECTIONS, Study
@@ -54,7 +55,7 @@ def load(
     content: Any = None
     places = Places()
     for path in paths:
-        content, places = merge(content, places, *source.read(FilePath(path), str(path)))
+        content, places = merge(content, places, *source.read(locate(path), str(path)))
     return build(content, places, environment_overrides(environ) + parameter_overrides(params))
 
 
@@ -62,7 +63,7 @@ def build(content: dict[str, Any], places: Places, overrides: Sequence[Override]
     """Build a study of plain values, or raise `StudyError` with every issue."""
     content, places = apply(content, places, overrides)
     study = _study(content, places)
-    if issues := check(study) + _check_sweep(study, content):
+    if issues := check(study) or _check_sweep(study, content):
         raise StudyError(issues)
     return study
 

@@ -127,6 +127,8 @@ def _compose(text: str) -> Node | None:
 
 def _yaml_problem(error: MarkedYAMLError) -> str:
     problem = str(error.problem or error.context).splitlines()[0]
+    if problem.startswith("but "):
+        problem = f"{error.context}, {problem}"
     if "\\t" in problem:
         problem = "indent with spaces, found a tab"
     return f"is not valid YAML: {problem}"
