@@ -276,7 +276,7 @@ def test_a_list_with_a_wrong_item_is_not_called_empty(issues: Issues, full: str)
         "secret: hunter2",
         "api_key_id: hunter2",
         "credentials: {user: hunter2}",
-        "options: {nested: [{access_token: hunter2}]}",
+        "more: {nested: [{access_token: hunter2}]}",
         "url: 'redis://user:hunter2@localhost'",
     ],
 )

@@ -92,5 +92,5 @@ def test_values_can_be_changed_in_a_copy(loads: Loads, full: str) -> None:
 def test_an_issue_names_the_nearest_written_part(loads: Loads, full: str) -> None:
     study = loads(full)
     issue = study.issue("unknown parameter", "strategy", "params", "slwo")
-    assert str(issue) == "a.yaml:33: strategy.params.slwo: unknown parameter"
-    assert study.error("wrong", "sweep").issues[0].line == 39
+    assert str(issue) == "a.yaml:34: strategy.params.slwo: unknown parameter"
+    assert study.error("wrong", "sweep").issues[0].line == 40

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -70,8 +70,10 @@ def _account(study: Study, venue: Venue, index: int) -> Iterator[Issue]:
         yield study.issue(message, "venues", index, "allow_cash_borrowing")
 
 
-def _instruments(study: Study, names: Iterable[str], *path: str | int) -> Iterator[Issue]:
+def _instruments(study: Study, names: Collection[str], *path: str | int) -> Iterator[Issue]:
     """Refuse what is set for an instrument the study has no data of: it would never apply."""
+    if not names:
+        return
     known = {spec.instrument for spec in study.data}
     for name, values in study.sweep.params.items() if study.sweep else ():
         if re.fullmatch(r"data\.\d+\.instrument", name):

@@ -1,6 +1,7 @@
 """From files to a checked study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -23,6 +24,9 @@ from workbench.study.overlay import (
 )
 from workbench.study.places import Path, Places
 from workbench.study.values import shown
+
+# Of a sweep's parameter with thousands of wrong values.
+_MOST_TOLD = 10
 
 
 def load(
@@ -103,19 +107,21 @@ def _check_sweep(study: Study, content: dict[str, Any]) -> list[Issue]:
             message = f"sets the same value as '{seen[clash[0]]}'"
             issues.append(study.issue(message, "sweep", "params", name))
         elif path[:2] != ("strategy", "params"):
-            for index, value in enumerate(values):
-                for problem in _variant_problems(study, base, path, value):
-                    message = f"{shown(value)} makes no valid study: {problem}"
-                    issues.append(study.issue(message, "sweep", "params", name, index))
+            issues += islice(_wrong_values(study, base, name, values), _MOST_TOLD)
         seen[path] = name
     return issues
 
 
-def _variant_problems(study: Study, base: dict[str, Any], path: Path, value: Any) -> list[str]:
-    try:
-        variant = _study(*apply(base, Places(), [override(path, value)]))
-    except StudyError as error:
-        issues = error.issues
-    else:
-        issues = check(variant.model_copy(update={"sweep": study.sweep}))
-    return [f"{issue.path}: {issue.message}" for issue in issues]
+def _wrong_values(
+    study: Study, base: dict[str, Any], name: str, values: Sequence[Any]
+) -> Iterator[Issue]:
+    for index, value in enumerate(values):
+        try:
+            content, places = apply(base, Places(), [override(parameter_path(name), value)])
+            variant = _study(content, places).model_copy(update={"sweep": study.sweep})
+            problems: Sequence[Issue] = check(variant)
+        except StudyError as error:
+            problems = error.issues
+        for problem in problems:
+            message = f"{shown(value)} makes no valid study: {problem.path}: {problem.message}"
+            yield study.issue(message, "sweep", "params", name, index)

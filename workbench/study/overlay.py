@@ -8,7 +8,7 @@ from typing import Any
 from workbench.core.errors import Issue, StudyError
 from workbench.study import source
 from workbench.study.places import Path, Places, dotted, paths
-from workbench.study.values import MAX_DEPTH, plain
+from workbench.study.values import plain
 
 ENVIRONMENT_PREFIX = "WORKBENCH__"
 
@@ -138,21 +138,22 @@ def apply(
     result: Any = content
     lines = dict(places.lines)
     for item in overrides:
-        result, path = _set(result, item, ())
+        made: list[Path] = []
+        result, path = _set(result, item, (), made)
         depth = len(path)
         for stale in [known for known in lines if known[:depth] == path]:
             del lines[stale]
-        lines[path] = (item.origin, None)
+        lines |= dict.fromkeys([*made, path], (item.origin, None))
     return result, Places(lines, places.file)
 
 
-def _set(target: Any, item: Override, done: Path) -> tuple[Any, Path]:
-    """Return a copy of `target` with the override set, and the path as the document has it."""
+def _set(target: Any, item: Override, done: Path, made: list[Path]) -> tuple[Any, Path]:
+    """Return a copy of `target` with the override set, and the path as the document has it.
+
+    The paths of groups that had to be made on the way are added to `made`.
+    """
     if len(done) == len(item.path):
         return item.value, done
-    if len(done) == MAX_DEPTH:
-        message = f"leads more than {MAX_DEPTH} levels deep"
-        raise StudyError(Issue(message, dotted(done[:4]), item.origin))
     part = item.path[len(done)]
     here = dotted((*done, part))
     if isinstance(target, list):
@@ -162,14 +163,16 @@ def _set(target: Any, item: Override, done: Path) -> tuple[Any, Path]:
             message = f"no item '{part}': the list has {len(target)}, counted from 0"
             raise StudyError(Issue(message, here, item.origin))
         index = int(position)
-        value, path = _set(target[index], item, (*done, index))
+        value, path = _set(target[index], item, (*done, index), made)
         return [*target[:index], value, *target[index + 1 :]], path
     if target is not None and not isinstance(target, dict):
         message = f"cannot be set: '{dotted(done)}' is a single value"
         raise StudyError(Issue(message, here, item.origin))
+    if target is None:
+        made.append(done)
     group = target or {}
     key = str(part)
     if item.fold_case and key not in group:
         key = next((known for known in group if known.lower() == key.lower()), key)
-    value, path = _set(group.get(key), item, (*done, key))
+    value, path = _set(group.get(key), item, (*done, key), made)
     return {**group, key: value}, path

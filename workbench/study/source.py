@@ -95,9 +95,8 @@ def parse_value(text: str, path: Path, origin: str) -> Any:
     except YAMLError:
         root = None
     reader = _Reader(origin, with_lines=False)
-    value = text if root is None else reader.value(root, path)
-    if root is None and (problem := fault(text)):
-        reader.issue(problem, path)
+    # What is no YAML is a text.
+    value = reader.value(root or ScalarNode(f"{_TAG}str", text), path)
     if reader.issues:
         raise StudyError(reader.issues)
     return value
@@ -154,11 +153,11 @@ class _Reader:
         self.issues: list[Issue] = []
         self.count = 0
 
-    def issue(self, message: str, path: Path, node: Node | None = None) -> None:
+    def issue(self, message: str, path: Path, node: Node) -> None:
         self.issues.append(Issue(message, dotted(path), self.name, self.line(node)))
 
-    def line(self, node: Node | None) -> int | None:
-        return node.start_mark.line + 1 if node is not None and self.with_lines else None
+    def line(self, node: Node) -> int | None:
+        return node.start_mark.line + 1 if self.with_lines else None
 
     def value(self, node: Node, path: Path) -> Any:
         self.tick(node, path)

@@ -52,12 +52,12 @@ def plain(value: Any, path: Path = (), origin: str | None = None) -> Any:
         If a study cannot hold it.
 
     """
-    return _plain(value, path, origin, [MAX_VALUES], 0)
+    return _plain(value, path, origin, [MAX_VALUES])
 
 
-def _plain(value: Any, path: Path, origin: str | None, left: list[int], depth: int) -> Any:
+def _plain(value: Any, path: Path, origin: str | None, left: list[int]) -> Any:
     left[0] -= 1
-    if left[0] < 0 or depth > MAX_DEPTH:
+    if left[0] < 0 or len(path) > MAX_DEPTH:
         message = f"is too large: at most {MAX_VALUES} values, {MAX_DEPTH} levels deep"
         raise StudyError(Issue(message, dotted(path[:4]), origin))
     if isinstance(value, Mapping):
@@ -65,7 +65,7 @@ def _plain(value: Any, path: Path, origin: str | None, left: list[int], depth: i
         for key, item in value.items():
             if not isinstance(key, str) or fault(key):
                 raise StudyError(Issue(f"keys are text, found {key!r}", dotted(path), origin))
-            content[str(key)] = _plain(item, (*path, key), origin, left, depth + 1)
+            content[str(key)] = _plain(item, (*path, key), origin, left)
         return content
     single = _single(value)
     if isinstance(single, bool | int | float | str) or single is None:
@@ -76,7 +76,7 @@ def _plain(value: Any, path: Path, origin: str | None, left: list[int], depth: i
         items = enumerate(
             sorted(single, key=repr) if isinstance(single, set | frozenset) else single
         )
-        return [_plain(item, (*path, index), origin, left, depth + 1) for index, item in items]
+        return [_plain(item, (*path, index), origin, left) for index, item in items]
     message = f"a study cannot hold a {type(value).__name__}; it holds text, numbers, lists, groups"
     raise StudyError(Issue(message, dotted(path), origin))
 
