@@ -128,7 +128,7 @@ def run(catalog_path: str, bar_type_text: str) -> dict[str, object]:
     return {
         "bars": len(bars),
         "orders": engine.cache.orders_total_count(),
-        "balances": {c.code: str(balance.total) for c, balance in balances.items()},
+        "balances": {c.code: str(balance.total.as_decimal()) for c, balance in balances.items()},
         "seconds_read": read - started,
         "seconds_run": finished - read,
     }

@@ -139,7 +139,9 @@ print(
                 }
                 for fill in fills
             ],
-            "balances": {c.code: str(balance.total) for c, balance in balances.items()},
+            "balances": {
+                c.code: str(balance.total.as_decimal()) for c, balance in balances.items()
+            },
         }
     )
 )
