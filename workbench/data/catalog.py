@@ -289,8 +289,10 @@ def datasets(project: Project) -> list[Dataset]:
     return found
 
 
-def read_rows(files: list[CatalogFile], interval: Interval | None = None) -> pa.Table:
-    """Read rows of one dataset, in order of time.
+def read_rows(
+    files: list[CatalogFile], interval: Interval | None = None, columns: list[str] | None = None
+) -> pa.Table:
+    """Read rows of one dataset, in order of time: those inside `interval`, or all.
 
     Raises
     ------
@@ -305,7 +307,7 @@ def read_rows(files: list[CatalogFile], interval: Interval | None = None) -> pa.
     for file in files:
         try:
             # One thread: a process that has read may still fork.
-            rows = pq.read_table(file.path, use_threads=False)
+            rows = pq.read_table(file.path, columns=columns, use_threads=False)
         except (pa.ArrowException, OSError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{file.path}: cannot be read: {reason}") from None

@@ -90,9 +90,13 @@ def fetch(
     project = project or Project.find()
     plan(study, project, replace=replace)  # every issue at once, before anything is changed
     result = FetchResult()
-    for item, provider in items(study, project):
-        _fetch_dataset(item, provider, replace, result, on_progress, should_stop)
-    _write_instruments(items(study, project), project)
+    try:
+        for item, provider in items(study, project):
+            _fetch_dataset(item, provider, replace, result, on_progress, should_stop)
+        _write_instruments(items(study, project), project)
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise DataError(f"the catalog could not be written: {what} ({error.filename})") from None
     return result
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from workbench.core.errors import DataError, Issue, StudyError
 from workbench.core.project import Project
 from workbench.data.catalog import CatalogFile, Dataset, datasets, read_rows
@@ -180,15 +178,19 @@ def list_(project: Project | None = None) -> dict[str, Any]:
     ]
     listed = []
     for dataset in datasets(project):
-        files = dataset.files()
+        try:
+            files = dataset.files()
+            good = [file for file in files if not file.broken]
+            if good:
+                listed.append(_listed(dataset, good))
+        except DataError as error:
+            broken.append({"path": project.relative(dataset.folder), "reason": str(error)})
+            continue
         broken += [
             {"path": project.relative(file.path), "reason": file.broken}
             for file in files
             if file.broken
         ]
-        good = [file for file in files if not file.broken]
-        if good:
-            listed.append(_listed(dataset, good))
     instruments = [
         {
             "id": name,
@@ -203,14 +205,7 @@ def list_(project: Project | None = None) -> dict[str, Any]:
 
 
 def _listed(dataset: Dataset, files: list[CatalogFile]) -> dict[str, Any]:
-    import pyarrow.parquet as pq
-
-    moments = np.concatenate(
-        [
-            times(pq.read_table(file.path, columns=["ts_init"], use_threads=False)["ts_init"])
-            for file in files
-        ]
-    )
+    moments = times(read_rows(files, columns=["ts_init"])["ts_init"])
     gaps = find_gaps(dataset.kind, dataset.identity, moments)
     return {
         "kind": dataset.kind,

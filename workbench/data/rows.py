@@ -109,7 +109,29 @@ def times(column: pa.ChunkedArray) -> Any:
     """Return a timestamp column as int64 UNIX nanoseconds."""
     import pyarrow as pa
 
-    return column.cast(pa.int64()).to_numpy()
+    return to_numpy(column.cast(pa.int64()))
+
+
+def to_numpy(column: pa.ChunkedArray | pa.Array) -> Any:
+    """Return a column of numbers or truth values without nulls; a single chunk is not copied.
+
+    Unlike pyarrow's own method it does not import pandas, which takes longer than most plans.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_boolean(column.type):
+        return to_numpy(column.cast(pa.uint8())).view(bool)
+    assert not column.null_count
+    dtype = np.dtype(column.type.to_pandas_dtype())
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    parts = [
+        np.frombuffer(chunk.buffers()[1], dtype)[chunk.offset : chunk.offset + len(chunk)]
+        for chunk in chunks
+        if len(chunk)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, dtype)
 
 
 def _words(column: pa.ChunkedArray) -> Any:
@@ -165,7 +187,7 @@ def _column_words(column: pa.ChunkedArray) -> Any:
         return times(column).view(np.uint64)
     text = column.cast(pa.string())
     if column.type != pa.string():
-        return pc.index_in(text, pa.array(SIDES)).to_numpy().astype(np.uint64)
+        return to_numpy(pc.index_in(text, pa.array(SIDES))).astype(np.uint64)
     return _text_words(text.combine_chunks())
 
 

@@ -25,7 +25,7 @@ from workbench.core.progress import OnProgress, Progress, ShouldStop
 from workbench.data import timezones
 from workbench.data.intervals import BEGINNING, END, Interval, clip, shown
 from workbench.data.provider import Chunk, Item, Provider, Request
-from workbench.data.rows import table
+from workbench.data.rows import table, to_numpy
 from workbench.study.document import Instrument
 
 TICKERS = {
@@ -140,20 +140,21 @@ def _prices() -> Any:
 @functools.cache
 def _series(ticker: str) -> dict[str, Any]:
     """Return the adjusted series of one share: int64 arrays, see `workbench.data.rows.table`."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     everything = _prices()
     rows = everything.filter(pc.equal(everything["Ticker"], ticker))
-    ratio = rows["Adj Close"].to_numpy() / rows["Close"].to_numpy()
+    ratio = to_numpy(rows["Adj Close"]) / to_numpy(rows["Close"])
     series = {
-        name.lower(): np.rint(rows[name].to_numpy() * ratio * 10**PRECISION).astype(np.int64)
+        name.lower(): np.rint(to_numpy(rows[name]) * ratio * 10**PRECISION).astype(np.int64)
         for name in ("Open", "High", "Low", "Close")
     }
     # Rounding is monotonic, so a high stays the highest; the source's own rows must be in order.
     series["high"] = np.maximum.reduce([series[name] for name in ("open", "high", "close")])
     series["low"] = np.minimum.reduce([series[name] for name in ("open", "low", "close")])
-    series["volume"] = np.rint(rows["Volume"].to_numpy() / ratio).astype(np.int64)
-    days = rows["Date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    series["volume"] = np.rint(to_numpy(rows["Volume"]) / ratio).astype(np.int64)
+    days = to_numpy(rows["Date"].cast(pa.int32())).astype(np.int64)
     zone = timezones.Zone("America/New_York")
     series["ts"] = zone.to_utc(days * 86_400 * 10**9 + _CLOSE_NS).ts
     return series

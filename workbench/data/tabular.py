@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from workbench.core.errors import InputError, Issue
+from workbench.data.rows import to_numpy
 
 _HEAD = 1 << 16
 _BLOCK = 1 << 22
@@ -136,9 +137,10 @@ def _plain(column: Any) -> Any:
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
         kind = column.type
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        numbers = column.to_numpy() if pa.types.is_floating(kind) else None
-        return numbers if numbers is not None else pc.cast(column, pa.float64()).to_numpy()
+    if pa.types.is_decimal(kind):
+        column = pc.cast(column, pa.float64())
+    if pa.types.is_floating(column.type):
+        return _floats(column)
     return column
 
 
@@ -150,8 +152,15 @@ def as_floats(column: Any) -> Any | None:
     if isinstance(column, np.ndarray):
         return column
     if pa.types.is_integer(column.type):
-        return pc.cast(column, pa.float64(), safe=False).to_numpy()
+        return _floats(pc.cast(column, pa.float64(), safe=False))
     return None
+
+
+def _floats(column: Any) -> Any:
+    """Return floats, NaN for nulls."""
+    import pyarrow.compute as pc
+
+    return to_numpy(pc.fill_null(column, float("nan")) if column.null_count else column)
 
 
 def read_csv(
@@ -226,7 +235,7 @@ def read_csv(
         return Raw({}, 0, lines, "line", wrong)
     columns = {name: table.column(place) for name, place in where.items()}
     columns = {
-        name: column.to_numpy() if pa.types.is_floating(column.type) else column
+        name: _floats(column) if pa.types.is_floating(column.type) else column
         for name, column in columns.items()
     }
     return Raw(columns, table.num_rows, lines, "line", wrong)

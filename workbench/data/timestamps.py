@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.data.rows import to_numpy
 from workbench.data.timezones import Zone
 
 UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
@@ -85,9 +86,9 @@ def parse(column: Any, zone: Zone, unit: str | None) -> Times:
         fine = column.cast(pa.timestamp("ns", column.type.tz), safe=False)
         # Coarser units reach further than nanoseconds: what does not come back is outside.
         back = pc.equal(fine.cast(column.type, safe=False), column)
-        outside = ~np.asarray(pc.fill_null(back, True).to_numpy(zero_copy_only=False), dtype=bool)
-        unreadable = np.asarray(pc.is_null(column).to_numpy(), dtype=bool)
-        ts = pc.fill_null(fine.cast(pa.int64()), 0).to_numpy().copy()
+        outside = ~to_numpy(pc.fill_null(back, True))
+        unreadable = to_numpy(pc.is_null(column))
+        ts = to_numpy(pc.fill_null(fine.cast(pa.int64()), 0))
         naive = ~none if not zoned else none
     elif _is_text(column):
         ts, naive, unreadable = _texts(column)
@@ -128,8 +129,8 @@ def _integers(column: Any, factor: int) -> tuple[Any, Any, Any]:
             unreadable = np.array([number is None for number in whole])
             capped = [min(max(number or 0, -1), 2**63 - 1) for number in whole]
             column = pa.chunked_array([pa.array(capped, pa.int64())])
-    unreadable = unreadable | pc.is_null(column).to_numpy()
-    numbers = pc.fill_null(pc.cast(column, pa.int64(), safe=False), 0).to_numpy()
+    unreadable = unreadable | to_numpy(pc.is_null(column))
+    numbers = to_numpy(pc.fill_null(pc.cast(column, pa.int64(), safe=False), 0))
     outside = (numbers < 0) | (numbers > LATEST // factor)
     return np.where(outside, 0, numbers) * factor, unreadable, outside
 
@@ -148,7 +149,7 @@ def _texts(column: Any) -> tuple[Any, Any, Any]:
             except pa.ArrowInvalid:
                 continue
             if not ts.null_count:
-                return ts.to_numpy(), good if kind.tz else ~good, good
+                return to_numpy(ts), good if kind.tz else ~good, good
     except pa.ArrowInvalid:  # not UTF-8
         pass
     cells = [_read(_bytes(cell)) for cell in column]
