@@ -141,20 +141,25 @@ def _prices() -> Any:
 def _series(ticker: str) -> dict[str, Any]:
     """Return the adjusted series of one share: int64 arrays, see `workbench.data.rows.table`."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     everything = _prices()
-    rows = everything.filter(pc.equal(everything["Ticker"], ticker))
-    ratio = to_numpy(rows["Adj Close"]) / to_numpy(rows["Close"])
+    # Comparing with a scalar of pyarrow's would import pandas.
+    tickers = everything["Ticker"].combine_chunks().dictionary_encode()
+    mine = to_numpy(tickers.indices) == tickers.dictionary.to_pylist().index(ticker)
+    rows = {
+        name: to_numpy(everything[name])[mine]
+        for name in ("Open", "High", "Low", "Close", "Adj Close", "Volume")
+    }
+    ratio = rows["Adj Close"] / rows["Close"]
     series = {
-        name.lower(): np.rint(to_numpy(rows[name]) * ratio * 10**PRECISION).astype(np.int64)
+        name.lower(): np.rint(rows[name] * ratio * 10**PRECISION).astype(np.int64)
         for name in ("Open", "High", "Low", "Close")
     }
     # Rounding is monotonic, so a high stays the highest; the source's own rows must be in order.
     series["high"] = np.maximum.reduce([series[name] for name in ("open", "high", "close")])
     series["low"] = np.minimum.reduce([series[name] for name in ("open", "low", "close")])
-    series["volume"] = np.rint(to_numpy(rows["Volume"]) / ratio).astype(np.int64)
-    days = to_numpy(rows["Date"].cast(pa.int32())).astype(np.int64)
+    series["volume"] = np.rint(rows["Volume"] / ratio).astype(np.int64)
+    days = to_numpy(everything["Date"].cast(pa.int32()))[mine].astype(np.int64)
     zone = timezones.Zone("America/New_York")
     series["ts"] = zone.to_utc(days * 86_400 * 10**9 + _CLOSE_NS).ts
     return series
