@@ -97,7 +97,7 @@ def _path(location: Sequence[str | int]) -> Path:
         del parts[2:3]
     elif parts[:1] == ["venues"] and parts[2:3] == ["fees"]:
         del parts[3:4]
-    if parts[-1:] == ["[key]"]:
+    if parts[-1:] == ["[key]"] and parts[-3:-2] in (["max_position"], ["leverages"]):
         del parts[-1]
     return tuple(parts)
 
