@@ -40,6 +40,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 MAX_POINTS = 1_500
 MAX_CANDLES = 250
+MAX_JOINED = 300
 MAX_BENCHMARK = 4.0  # of the strategy's own range: a taller benchmark would flatten the strategy
 
 
@@ -59,7 +60,7 @@ def equity(run: Run) -> Any:
     (currency, frame), *_ = curves.items()
     lines = {"Strategy": (naive(frame["ts"]), frame["equity"].to_numpy())}
     held = buy_and_hold(run)
-    if held is not None and np.ptp(held[1]) <= MAX_BENCHMARK * np.ptp(lines["Strategy"][1]):
+    if held is not None and benchmark_fits(run):
         lines["Buy and hold"] = held
     return _lines(lines, "Equity", f"Equity ({currency})", "0,0", colours=(BLUE, MUTED))
 
@@ -98,8 +99,9 @@ def monthly(run: Run) -> Any:
 def price(run: Run, instrument: str | None = None) -> Any:
     """Return the price of one instrument with its fills: triangles up for buys, down for sells.
 
-    Up to 250 bars are drawn as candles, more as the close within its high-low range. Above 1,500
-    points bars are joined, keeping highs and lows, and so are fills of one side within a point.
+    Up to 250 bars are drawn as candles, more as the close within its high-low range. Beyond 1,500
+    points bars are joined, keeping highs and lows; beyond 1,500 fills those of one side are joined
+    within each three hundredth of the time.
 
     Parameters
     ----------
@@ -116,7 +118,7 @@ def price(run: Run, instrument: str | None = None) -> Any:
         return _nothing("no prices")
     bars = thinned(prices[name])
     fills = run.fills()
-    layers = [*_bars(bars), *_fills(fills[fills["instrument"] == name], bars)]
+    layers = [*_bars(bars), *_fills(fills[fills["instrument"] == name])]
     number = "0,0.00" if float(bars["close"].iloc[-1]) >= 10 else "0,0.0000"
     title = f"{name}: price and fills"
     return framed(hv.Overlay(layers), title, number=number, height=360, legend=len(layers) > 2)
@@ -199,6 +201,13 @@ def buy_and_hold(run: Run) -> tuple[Any, Any] | None:
     return naive(bars.index), start * (bars["close"] / bars["open"].iloc[0]).to_numpy()
 
 
+def benchmark_fits(run: Run) -> bool:
+    """Whether holding the instrument moved few enough times as much to share the chart."""
+    held = buy_and_hold(run)
+    moved = float(np.ptp(run.equity()["equity"]))
+    return held is None or moved == 0 or float(np.ptp(held[1])) <= MAX_BENCHMARK * moved
+
+
 def thinned(prices: pd.DataFrame, points: int = MAX_POINTS) -> pd.DataFrame:
     """Join bars (or prices of ticks) into at most `points` bars, keeping highs and lows."""
     import pandas as pd
@@ -250,7 +259,7 @@ def _strokes(times: Any, low: Any, high: Any, colour: str, width: float) -> Any:
     )
 
 
-def _fills(fills: pd.DataFrame, bars: pd.DataFrame) -> list[Any]:
+def _fills(fills: pd.DataFrame) -> list[Any]:
     hv = holoviews()
     layers = []
     for side, colour, shapes in (
@@ -260,7 +269,7 @@ def _fills(fills: pd.DataFrame, bars: pd.DataFrame) -> list[Any]:
         own = fills[fills["side"] == side]
         if not len(own):
             continue
-        columns = _joined(own, bars) if len(fills) > MAX_POINTS else own
+        columns = _joined(own) if len(fills) > MAX_POINTS else own
         points = hv.Scatter(
             (naive(columns["ts"]), columns["price"], columns["quantity"]),
             "Time", [hv.Dimension("price", label="Price"), "quantity"], label=side.capitalize(),
@@ -278,11 +287,13 @@ def _fills(fills: pd.DataFrame, bars: pd.DataFrame) -> list[Any]:
     return layers
 
 
-def _joined(fills: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
-    """Return one fill for each bar that has any: their quantity and average price."""
-    bar = np.searchsorted(naive(bars.index), naive(fills["ts"])).clip(0, len(bars) - 1)
+def _joined(fills: pd.DataFrame) -> pd.DataFrame:
+    """Join fills of one side: in each of 300 stretches of time, their quantity and mean price."""
+    import pandas as pd
+
     worth = fills.assign(worth=fills["price"] * fills["quantity"])
-    found = worth.groupby(bar).agg({"ts": "first", "worth": "sum", "quantity": "sum"})
+    stretch = pd.cut(fills["ts"], MAX_JOINED, labels=False)
+    found = worth.groupby(stretch).agg({"ts": "first", "worth": "sum", "quantity": "sum"})
     return found.assign(price=found["worth"] / found["quantity"])
 
 

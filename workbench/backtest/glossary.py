@@ -117,7 +117,9 @@ def written(value: float | None, kind: Kind, *, sign: bool = False) -> str:
         "percent": f"{100 * abs(value):,.2f} %",
         "ratio": f"{abs(value):,.2f}",
         "count": f"{abs(value):,.4g}" if value % 1 else f"{abs(value):,.0f}",
-        "days": f"{abs(value):,.0f} days" if value >= 10 else f"{abs(value):,.1f} days",
+        "days": f"{abs(value):,.0f} days"
+        if value >= 10 or not value % 1
+        else f"{abs(value):,.1f} days",
     }[kind]
     if not any(digit in text for digit in "123456789"):
         return text  # no minus before a zero

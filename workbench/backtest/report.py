@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_PRICE_CHARTS = 8
+OFF_SCALE = "Buy and hold is off this scale: it moved several times as much."
 TABLES = ("orders", "fills", "positions", "equity")
 
 
@@ -129,7 +131,7 @@ def _content(run: Any) -> dict[str, Any]:
         "groups": GROUPS,
         "columns": [statistics, *statistics.get("others", {}).values()] if statistics else [],
         "by_instrument": _by_instrument(positions),
-        "balances": sorted(run.balances),
+        "balances": _balances(run),
         "trades": _trades(positions),
         "provenance": _provenance(run),
         "command": _command(run),
@@ -142,9 +144,9 @@ def _facts(run: Any) -> dict[str, str]:
     equity = run.equity()
     facts = {"Strategy": str(run.study.get("strategy", {}).get("path", NONE))}
     instruments = [str(data.get("instrument")) for data in run.study.get("data", [])]
-    facts["Instrument" if len(set(instruments)) == 1 else "Instruments"] = ", ".join(
-        dict.fromkeys(instruments)
-    )
+    if instruments:
+        label = "Instrument" if len(set(instruments)) == 1 else "Instruments"
+        facts[label] = ", ".join(dict.fromkeys(instruments))
     if len(equity):
         facts["Period"] = f"{equity['ts'].min():%d %b %Y} \N{EN DASH} {equity['ts'].max():%d %b %Y}"
     params = run.study.get("strategy", {}).get("params", {}) | run.params
@@ -164,6 +166,7 @@ def _headlines(run: Any) -> list[dict[str, Any]]:
         return {"label": term.label, "meaning": term.meaning, "value": text, "unit": unit,
                 "below": below, "tone": tone}  # fmt: skip
 
+    traded = found["trades"] > 0
     held = charts.buy_and_hold(run)
     growth = None if held is None else float(held[1][-1] / found["start_equity"] - 1)
     benchmark = f"buy and hold {written(growth, 'percent', sign=True)}" if held else "over the run"
@@ -175,8 +178,9 @@ def _headlines(run: Any) -> list[dict[str, Any]]:
         tile("sharpe", f"Sortino {written(found['sortino'], 'ratio')}"),
         tile("max_drawdown", f"longest {written(found['max_drawdown_days'], 'days')}"),
         tile("volatility", f"annualised over {found['periods_per_year']:g} days"),
-        tile("trades", f"{written(found['win_rate'], 'percent')} won"),
-        tile("profit_factor", f"{written(found['expectancy'], 'money', sign=True)} a trade"),
+        tile("trades", f"{written(found['win_rate'], 'percent')} won" if traded else "none closed"),
+        tile("profit_factor", f"{written(found['expectancy'], 'money', sign=True)} a trade"
+             if traded else "no trade to judge"),
     ]  # fmt: skip
 
 
@@ -195,6 +199,15 @@ def _months(run: Any) -> dict[str, Any] | None:
             cells.append({"value": value, "share": share})
         rows.append({"year": year, "cells": cells, "whole": whole - 1})
     return {"currency": currency, "names": charts.MONTHS, "rows": rows}
+
+
+def _balances(run: Any) -> list[tuple[str, str, str]]:
+    """Return currency, profit and final balance, where there are several currencies."""
+    names = sorted(run.balances) if len(run.balances) > 1 else []
+    return [
+        (name, f"{Decimal(run.pnl.get(name, '0')):,}", f"{Decimal(run.balances[name]):,}")
+        for name in names
+    ]
 
 
 def _by_instrument(positions: pd.DataFrame) -> list[dict[str, Any]]:
@@ -252,8 +265,10 @@ def _figures(run: Any) -> tuple[str, list[dict[str, str]]]:
     script, boxes = components(figures, wrap_script=False)
     # In JSON and in JavaScript strings "<\/" is "</"; in HTML it closes no script.
     script = script.replace("</", "<\\/")
+    notes = {"Equity": "" if charts.benchmark_fits(run) else OFF_SCALE}
     return script, [
-        {"title": title, "markup": box} for title, box in zip(drawings, boxes, strict=True)
+        {"title": title, "markup": box, "note": notes.get(title, "")}
+        for title, box in zip(drawings, boxes, strict=True)
     ]
 
 
@@ -275,10 +290,12 @@ def _provenance(run: Any) -> dict[str, str]:
         rows["Peak memory"] = f"{run.peak_memory_mb:,.0f} MiB"
     rows["Orders and fills"] = f"{run.n_orders or 0:,} and {run.n_fills or 0:,}"
     for name, value in run.digests.items():
-        if isinstance(value, dict):
-            rows |= {f"{name}: {key}": str(one) for key, one in value.items()}
+        if name == "engine":
+            rows["Engine"] = f"NautilusTrader {str(value).removeprefix('nautilus_trader ')}"
+        elif isinstance(value, dict):
+            rows |= {f"Digest of {name} {key}": str(one) for key, one in value.items()}
         else:
-            rows[name] = str(value)
+            rows[f"Digest of {name}"] = str(value)
     return rows
 
 

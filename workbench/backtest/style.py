@@ -26,6 +26,7 @@ DARK = {
 
 FONT = "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 WIDTH_INCHES, PIXELS_PER_INCH = 9.0, 110
+AXIS_PIXELS = 96
 
 
 def holoviews() -> Any:
@@ -106,7 +107,9 @@ def naive(times: Any) -> npt.NDArray[np.datetime64]:
 
 
 def _bokeh_axes(figure: Any, number: str | None, *, zoom: bool) -> None:
-    from bokeh.models import NumeralTickFormatter, PanTool, ResetTool, WheelZoomTool
+    from bokeh.models import (
+        BasicTicker, NoOverlap, NumeralTickFormatter, PanTool, ResetTool, WheelZoomTool,
+    )  # fmt: skip
 
     figure.background_fill_alpha = figure.border_fill_alpha = 0
     figure.outline_line_color = None
@@ -131,10 +134,16 @@ def _bokeh_axes(figure: Any, number: str | None, *, zoom: bool) -> None:
         figure.xgrid.grid_line_color = None
         figure.ygrid.grid_line_color = RULE
         figure.xaxis.axis_label = None
+        figure.xaxis.major_label_policy = NoOverlap(min_distance=12)
+        whole = {"min_interval": 1} if "." not in number else {}
+        ticks = max(3, figure.height // 60)
+        figure.yaxis.ticker = BasicTicker(desired_num_ticks=ticks, **whole)
+        figure.min_border_left = AXIS_PIXELS  # charts below each other share their left edge
     if zoom:
         # The wheel is left to the page until its tool is chosen.
         wheel = WheelZoomTool(dimensions="width")
         figure.add_tools(PanTool(dimensions="width"), wheel, ResetTool())
+        figure.toolbar_inner = True
         figure.toolbar.logo = None
         figure.toolbar.autohide = True
 

@@ -60,12 +60,12 @@ document.getElementById("save-study").addEventListener("click", (event) => {
   };
   const money = number(2, 2);
   const percent = number(2, 2);
-  const price = number(2, 8);
+  const price = number(2, 6);
   const quantity = number(0, 8);
   const span = (seconds) => {
     const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
     const at = units.findIndex(([, size]) => seconds >= size);
-    if (at < 0) return `${seconds.toFixed(3)} s`;
+    if (at < 0) return `${number(0, 3)(seconds)} s`;
     const rest = at < 3 ? Math.floor((seconds % units[at][1]) / units[at + 1][1]) : 0;
     const whole = `${Math.floor(seconds / units[at][1]).toLocaleString("en-US")} ${units[at][0]}`;
     return rest ? `${whole} ${rest} ${units[at + 1][0]}` : whole;
