@@ -1,9 +1,14 @@
 """Backtests: one run, a grid of them, the store that keeps them, and what is read from it."""
 
-from workbench.backtest.model import Run
-from workbench.backtest.run import Running, cancel, run, start
-from workbench.backtest.store import RunStore
-from workbench.backtest.sweep import SweepResult, grid, resume_sweep, run_sweep, sweep_results
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.backtest.comparison import compare
+    from workbench.backtest.model import Run
+    from workbench.backtest.runner import Running, cancel, run, start
+    from workbench.backtest.store import RunStore
+    from workbench.backtest.sweep import SweepResult, grid, resume_sweep, run_sweep, sweep_results
 
 __all__ = [
     "Run",
@@ -11,6 +16,7 @@ __all__ = [
     "Running",
     "SweepResult",
     "cancel",
+    "compare",
     "grid",
     "resume_sweep",
     "run",
@@ -18,3 +24,24 @@ __all__ = [
     "start",
     "sweep_results",
 ]
+
+_HOMES = {
+    "Run": "model",
+    "RunStore": "store",
+    "Running": "runner",
+    "SweepResult": "sweep",
+    "cancel": "runner",
+    "compare": "comparison",
+    "grid": "sweep",
+    "resume_sweep": "sweep",
+    "run": "runner",
+    "run_sweep": "sweep",
+    "start": "runner",
+    "sweep_results": "sweep",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"workbench.backtest.{_HOMES[name]}"), name)

@@ -13,7 +13,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import papermill
+from papermill.exceptions import PapermillException, PapermillExecutionError
+
 from workbench.backtest.model import FINISHED
+from workbench.backtest.process import receive
 from workbench.backtest.store import RunStore
 from workbench.core.project import Project
 
@@ -22,14 +26,12 @@ EXECUTED = "notebook.ipynb"
 
 def main() -> int:
     """Execute the notebook named on standard input; return the exit code."""
-    request = json.loads(sys.stdin.buffer.readline())
-    events = os.fdopen(os.dup(1), "w", buffering=1)
+    if (received := receive()) is None:
+        return 0
+    request, events = received
     store = RunStore(Project(Path(request["project"])))
     run_id = request["run_id"]
-    folder = store.folder(run_id)
-    output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream in (1, 2):
-        os.dup2(output, stream)
+    lock = store.hold(run_id)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     threading.Thread(target=_tell_progress, args=(store, run_id, events), daemon=True).start()
     error = _execute(store, run_id, Path(request["notebook"]))
@@ -43,14 +45,12 @@ def main() -> int:
             "workbench.backtest.run(study, run_id=run_id)"
         )
         store.finish(run_id, "failed", error=reason)
+    lock.close()
     return 0 if store.get(run_id).finished_well else 1
 
 
 def _execute(store: RunStore, run_id: str, notebook: Path) -> str | None:
     """Run papermill; return what went wrong."""
-    import papermill
-    from papermill.exceptions import PapermillException, PapermillExecutionError
-
     folder = store.folder(run_id)
     parameters: dict[str, Any] = {"study": str(folder / "study.json"), "run_id": run_id}
     try:

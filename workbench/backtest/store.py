@@ -1,8 +1,8 @@
 """The run store: ``runs.sqlite`` for what is looked up, a folder of Parquet files for each run.
 
-Contract. A run's row is made before its process starts and belongs to the process that runs it.
-That process, and the one that started it, share a lock on ``owner.lock`` in the run's folder; the
-system lets go of it when both are dead. A run that says "running" whose lock is free has lost its
+Contract. A run's row is made before its process is told of it and belongs to the process that runs
+it. That process, and the one that started it, share a lock on ``owner.lock`` in the run's folder;
+the system lets go of it when both are dead. A run that says "running" whose lock is free has lost its
 process and is marked failed by whoever looks first. Any process may read at any time. What may be
 lost to a crash is the run in hand, never a finished one: artefacts are written aside and renamed,
 then the row is committed.
@@ -11,7 +11,6 @@ then the row is committed.
 import datetime as dt
 import fcntl
 import json
-import os
 import secrets
 import shutil
 import sqlite3
@@ -25,6 +24,8 @@ from workbench.core.errors import InputError, WorkbenchError, choices
 from workbench.core.project import Project
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
+
+LOCK_FILE = "owner.lock"
 
 _JSON = ("params", "warnings", "digests", "balances", "pnl", "statistics", "study")
 
@@ -229,18 +230,13 @@ class RunStore:
         return Run(**values, folder=self.folder(values["id"]), project=self.project)
 
     def hold(self, run_id: str) -> IO[bytes]:
-        """Take the run's lock; the file is inherited by the process that runs it."""
-        lock = (self.folder(run_id) / "owner.lock").open("wb")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            raise WorkbenchError(f"run {run_id} is being run by another process") from None
-        os.set_inheritable(lock.fileno(), True)
+        """Share in the run's lock until the file is closed or the process dies."""
+        lock = (self.folder(run_id) / LOCK_FILE).open("ab")
+        fcntl.flock(lock, fcntl.LOCK_SH)
         return lock
 
     def _abandoned(self, run_id: str) -> bool:
-        path = self.folder(run_id) / "owner.lock"
+        path = self.folder(run_id) / LOCK_FILE
         try:
             with path.open("rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench import data
 from workbench.backtest.model import Run
-from workbench.backtest.run import Running, start
+from workbench.backtest.runner import Running, start
 from workbench.backtest.store import RunStore
 from workbench.core.errors import WorkbenchError
 from workbench.core.progress import OnProgress, Progress, ignore
@@ -20,8 +20,8 @@ from workbench.core.project import Project, locate
 from workbench.engine.inspection import check_strategy
 from workbench.study import Study, load
 from workbench.study.load import build
-from workbench.study.places import Places
 from workbench.study.overlay import parameter_path
+from workbench.study.places import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class SweepResult:
     @property
     def counts(self) -> dict[str, int]:
         """How many runs are done, failed, cancelled, running; and points not begun."""
-        counts = {status: 0 for status in ("done", "failed", "cancelled", "running")}
+        counts = dict.fromkeys(("done", "failed", "cancelled", "running"), 0)
         for run in self.runs:
             counts["running" if run.status == "queued" else run.status] += 1
         return counts | {"waiting": len(self.points) - len(self.runs)}

@@ -1,9 +1,6 @@
-"""The process that runs one backtest: ``python -m workbench.backtest.worker`` (internal).
+"""The process that runs one backtest (internal); see `workbench.backtest.process`.
 
-The process that starts it writes one JSON line to its standard input, ``{"project", "run_id"}``,
-and reads JSON lines from its standard output: ``{"progress": 0.4}`` and, where the study is refused,
-``{"issues": [...]}``. What the strategy prints goes to ``output.txt`` in the run's folder. The run
-is cancelled by a file ``cancel`` in that folder, which anybody may make, or by the end of standard
+The run is cancelled by a file in its folder, which anybody may make, or by the end of standard
 input, which comes when the starting process dies.
 """
 
@@ -14,16 +11,18 @@ import select
 import sys
 import threading
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
 
 from workbench import data
 from workbench.backtest import artefacts
+from workbench.backtest.process import CANCEL_FILE, receive
 from workbench.backtest.statistics import statistics
 from workbench.backtest.store import RunStore, now
 from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.project import Project
-from workbench.engine import require
+from workbench.engine import require, simulate, strategy
 from workbench.study import Study
 from workbench.study.load import build
 from workbench.study.places import Places
@@ -31,27 +30,23 @@ from workbench.study.places import Places
 GRACE_SECONDS = 2.0
 """From the wish to cancel to the end of a strategy that does not return from a handler."""
 
-CANCEL_FILE = "cancel"
-
 EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, EXIT_CANCELLED = 0, 1, 2, 130
 
 
 def main() -> int:
     """Run the backtest named on standard input; return the exit code."""
+    if (received := receive()) is None:
+        return EXIT_DONE
     started = time.perf_counter()
-    # Nothing but our own lines may reach the starting process.
-    events = os.fdopen(os.dup(1), "w", buffering=1)
-    request = json.loads(sys.stdin.buffer.readline())
+    request, events = received
     store = RunStore(Project(Path(request["project"])))
     run_id = request["run_id"]
-    folder = store.folder(run_id)
-    output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream in (1, 2):
-        os.dup2(output, stream)
+    lock = store.hold(run_id)
     control = Control(store, run_id)
     control.start()
     try:
-        return _run(store, run_id, events, control, started)
+        with lock:
+            return _run(store, run_id, events, control, started)
     except InputError as error:
         print(json.dumps({"issues": [issue.to_dict() for issue in error.issues]}), file=events)
         return EXIT_REFUSED
@@ -103,9 +98,6 @@ def _run(
     store: RunStore, run_id: str, events: TextIO, control: Control, started: float
 ) -> int:
     require()
-    # The strategy may be anything: its module is imported only once the run is ours to fail.
-    from workbench.engine import simulate, strategy
-
     project = store.project
     store.update(run_id, status="running", started=now())
     study = _study(store, run_id)
@@ -147,7 +139,7 @@ def _run(
         fills=len(outcome.fills["ts"]),
         balances=outcome.balances,
         pnl=_difference(outcome.equity_end, outcome.starting),
-        statistics=numbers | {"engine": outcome.statistics, "events": outcome.events},
+        statistics=numbers | {"events": outcome.events},
         warnings=[*outcome.warnings],
         progress=1.0,
         seconds=round(time.perf_counter() - started, 3),
@@ -171,8 +163,6 @@ def _digests(study: Study, strategy: str, project: Project) -> dict[str, object]
 
 
 def _difference(end: dict[str, str], start: dict[str, str]) -> dict[str, str]:
-    from decimal import Decimal
-
     names = sorted({*end, *start})
     return {
         name: f"{Decimal(end.get(name, '0')) - Decimal(start.get(name, '0')):f}" for name in names

@@ -26,21 +26,30 @@ def run(
     """Run STUDY's backtest and record it."""
     from pathlib import Path
 
-    from workbench.backtest.model import Run
-    from workbench.backtest.run import start
+    from workbench.backtest.process import dismiss, launch
 
-    project = project_of(study)
-    document = load_study(study, over, params)
+    # Before anything else is imported here: it imports meanwhile.
+    process = launch("notebook" if notebook else "worker")
+    try:
+        project = project_of(study)
+        document = load_study(study, over, params)
+        recorded = overrides(params)
+    except BaseException:
+        dismiss(process)
+        raise
+    from workbench.backtest.runner import start
+
     with progress_bar() as on_progress:
         running = start(
             document,
             project=project,
             notebook=Path(notebook).resolve() if notebook else None,
-            recorded_params=overrides(params),
+            recorded_params=recorded,
+            process=process,
             on_progress=on_progress,
         )
         try:
-            found: Run = running.wait()
+            found = running.wait()
         except KeyboardInterrupt:
             running.cancel()
             found = running.wait()
@@ -68,7 +77,7 @@ def run(
 @json_option
 def cancel(run_id: str, as_json: bool) -> int:
     """Cancel a run, whichever process started it."""
-    from workbench.backtest.run import cancel as cancel_run
+    from workbench.backtest.runner import cancel as cancel_run
 
     found = cancel_run(run_id)
     emit(found.summary(), as_json, lambda: say(f"{found.id}: {found.status}"))

@@ -74,7 +74,7 @@ def show(run_id: str, as_json: bool) -> int:
 @json_option
 def compare(run_ids: tuple[str, ...], as_json: bool) -> int:
     """Compare runs: what differs in parameters, statistics, digests."""
-    from workbench.backtest.compare import compare as compare_runs
+    from workbench.backtest.comparison import compare as compare_runs
     from workbench.backtest.store import RunStore
     from workbench.core.project import Project
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from nautilus_trader.model import OrderFilled
+
 from workbench.study import Study
 from workbench.study.fields import split_money
 
@@ -32,11 +34,8 @@ EQUITY = ("ts", "currency", "equity")
 
 
 def _columns(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Columns:
-    columns: Columns = {name: [] for name in names}
-    for row in rows:
-        for name, value in zip(names, row, strict=True):
-            columns[name].append(value)
-    return columns
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
+    return dict(zip(names, columns, strict=True))
 
 
 def _number(value: Any) -> float | None:
@@ -95,19 +94,20 @@ def _reason(order: Any) -> str:
     return ""
 
 
-def _fill_events(found: Sequence[Any]) -> list[Any]:
+def fill_events(found: Sequence[Any]) -> list[Any]:
+    """Return the fills of sorted orders, in time."""
     events = [
         (event.ts_event, rank, index, event)
         for rank, order in enumerate(found)
         for index, event in enumerate(order.events())
-        if type(event).__name__ == "OrderFilled"
+        if type(event) is OrderFilled
     ]
     events.sort(key=lambda item: item[:3])
     return [item[3] for item in events]
 
 
-def fills(found: Sequence[Any]) -> Columns:
-    """Return one row per fill, in time."""
+def fills(events: Iterable[Any]) -> Columns:
+    """Return one row per fill."""
     return _columns(
         FILLS,
         (
@@ -125,24 +125,24 @@ def fills(found: Sequence[Any]) -> Columns:
                 event.commission.currency.code if event.commission else "",
                 event.liquidity_side.name,
             )
-            for event in _fill_events(found)
+            for event in events
         ),
     )
 
 
-def fills_digest(found: Sequence[Any], final: dict[str, str]) -> str:
+def fills_digest(events: Iterable[Any], final: dict[str, str]) -> str:
     """Return SHA-256 over every fill and the final balances, in the engine's exact text.
 
     Ids the engine draws at random (events) are left out; ids it counts are in.
     """
     digest = hashlib.sha256()
-    for event in _fill_events(found):
+    for event in events:
         row = (
-            event.ts_event, event.client_order_id, event.instrument_id, event.order_side.name,
-            event.order_type.name, event.last_qty, event.last_px, event.commission,
-            event.liquidity_side.name,
-        )  # fmt: skip
-        digest.update(json.dumps([str(value) for value in row]).encode() + b"\n")
+            f"{event.ts_event} {event.client_order_id} {event.instrument_id} "
+            f"{event.order_side.name} {event.order_type.name} {event.last_qty} {event.last_px} "
+            f"{event.commission} {event.liquidity_side.name}\n"
+        )
+        digest.update(row.encode())
     digest.update(json.dumps(final, sort_keys=True).encode())
     return digest.hexdigest()
 

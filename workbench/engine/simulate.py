@@ -58,8 +58,6 @@ class Outcome:
         Whether it was stopped at the user's wish.
     warnings
         What a reader of the result must know.
-    statistics
-        NautilusTrader's own analysis, as it names it.
     events
         Data points processed.
     start_ns, end_ns
@@ -81,7 +79,6 @@ class Outcome:
     start_ns: int
     end_ns: int
     warnings: list[str] = field(default_factory=list)
-    statistics: dict[str, Any] = field(default_factory=dict)
 
 
 def simulate(
@@ -169,7 +166,7 @@ def _engine_config(
         ),
     )
     return BacktestEngineConfig(
-        trader_id=TraderId(study.trader), risk_engine=risk, logging=logging, run_analysis=True
+        trader_id=TraderId(study.trader), risk_engine=risk, logging=logging, run_analysis=False
     )
 
 
@@ -188,7 +185,7 @@ def _add_data(engine: BacktestEngine, project: Project, inputs: Sequence[Input])
         )
         starts.append(data[0].ts_init)
         ends.append(data[-1].ts_init)
-        engine.add_data(data, sort=False)
+        engine.add_data(data, validate=False, sort=False)
     engine.sort_data()
     return min(starts), max(ends)
 
@@ -209,29 +206,24 @@ def _outcome(
     watch: Watch,
     instruments: dict[str, Any],
 ) -> Outcome:
-    result = engine.get_result()
     cache = engine.cache
     orders = records.ordered(cache.orders())
+    fills = records.fill_events(orders)
     balances = records.balances(cache, watch.venues)
     outcome = Outcome(
         orders=records.orders(orders),
-        fills=records.fills(orders),
+        fills=records.fills(fills),
         positions=records.positions(cache),
         equity=records.equity(watch.samples),
         balances=balances,
         equity_end=records.equity_end(engine.portfolio, watch.venues),
         starting=records.starting(study),
-        digest=records.fills_digest(orders, balances),
+        digest=records.fills_digest(fills, balances),
         failure=failure,
         cancelled=watch.stopped,
-        events=result.iterations,
+        events=engine.iteration,
         start_ns=watch.start_ns,
         end_ns=engine.backtest_end or watch.end_ns,
-        statistics={
-            "pnls": result.stats_pnls,
-            "returns": result.stats_returns,
-            "general": result.stats_general,
-        },
     )
     outcome.warnings = list(_warnings(study, orders, instruments, outcome))
     return outcome

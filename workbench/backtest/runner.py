@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import IO, Any
 
 from workbench import data
 from workbench.backtest.model import FINISHED, Run
+from workbench.backtest.process import CANCEL_FILE, OUTPUT_FILE, close, dismiss, launch, tell
 from workbench.backtest.store import RunStore
 from workbench.core.errors import Cancelled, Issue, RunError, StudyError
 from workbench.core.files import write_text
@@ -23,7 +23,6 @@ from workbench.engine.inspection import check_strategy, located
 from workbench.study import Study, load
 from workbench.study.overlay import parameter_path
 
-CANCEL_FILE = "cancel"
 # A worker that does not leave by itself after a cancel is killed this much later.
 KILL_SECONDS = 5.0
 
@@ -91,6 +90,7 @@ def start(
     notebook: str | Path | None = None,
     sweep_id: str | None = None,
     recorded_params: Mapping[str, Any] | None = None,
+    process: subprocess.Popen[bytes] | None = None,
     on_progress: OnProgress = ignore,
 ) -> "Running":
     """Start a study's backtest and return at once.
@@ -101,6 +101,8 @@ def start(
         As for `run`.
     sweep_id, recorded_params
         For a point of a sweep: which sweep, and the parameters `study` has already been given.
+    process
+        One that `workbench.backtest.process.launch` made ahead.
 
     Raises
     ------
@@ -109,26 +111,33 @@ def start(
 
     """
     require()
-    if project is None:
-        project = Project.find(None if isinstance(study, Study) else locate(study).parent)
-    if not isinstance(study, Study):
-        study = load(study, params=params or {})
-    elif params:
-        study = study.with_values({parameter_path(name): value for name, value in params.items()})
-    data.ensure(study, project, on_progress=on_progress)
-    if notebook:
-        # A notebook takes seconds to come to its first cell: say what is wrong before.
-        check_strategy(study, project)
+    # Its imports run while the study is checked.
+    process = process or launch("notebook" if notebook else "worker")
+    try:
+        if project is None:
+            project = Project.find(None if isinstance(study, Study) else locate(study).parent)
+        if not isinstance(study, Study):
+            study = load(study, params=params or {})
+        elif params:
+            study = study.with_values(
+                {parameter_path(name): value for name, value in params.items()}
+            )
+        data.ensure(study, project, on_progress=on_progress)
+        if notebook:
+            # A notebook takes seconds to come to its first cell: say what is wrong before.
+            check_strategy(study, project)
+    except BaseException:
+        dismiss(process)
+        raise
     store = RunStore(project)
     if run_id is None:
-        name = str(notebook) if notebook else None
         run_id = store.create(
             study.to_dict(),
             params=recorded_params or params or {},
             sweep_id=sweep_id,
-            notebook=name,
+            notebook=str(notebook) if notebook else None,
         )
-    return Running(store, run_id, study, notebook, on_progress)
+    return Running(store, run_id, study, process, notebook, on_progress)
 
 
 def cancel(run_id: str, *, project: Project | None = None) -> Run:
@@ -165,6 +174,7 @@ class Running:
         store: RunStore,
         run_id: str,
         study: Study,
+        process: subprocess.Popen[bytes],
         notebook: str | Path | None,
         on_progress: OnProgress,
     ) -> None:
@@ -173,40 +183,18 @@ class Running:
         self._on_progress = on_progress
         self._issues: list[Issue] = []
         folder = store.folder(run_id)
-        if not notebook or not (folder / "study.json").exists():
-            write_text(folder / "study.json", json.dumps(study.to_dict(), indent=1))
-        self._lock = store.hold(run_id) if not self._handed_down() else None
-        module = "workbench.backtest.notebook" if notebook else "workbench.backtest.worker"
-        self._process = self._launch(module, notebook)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _handed_down(self) -> bool:
-        """Whether a notebook run holds the lock for us."""
-        return self.store.get(self.id).notebook is not None and (
-            self.store.folder(self.id) / "owner.lock"
-        ).exists()
-
-    def _launch(self, module: str, notebook: str | Path | None) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=self.store.project.root,
-            # Ctrl-C in a terminal goes to the whole group: the worker is told by us instead.
-            start_new_session=True,
-            pass_fds=[self._lock.fileno()] if self._lock else [],
-        )
+        write_text(folder / "study.json", json.dumps(study.to_dict(), indent=1))
+        self._lock = store.hold(run_id)
+        self._process = process
         request = {
-            "project": str(self.store.project.root),
-            "run_id": self.id,
+            "project": str(store.project.root),
+            "folder": str(folder),
+            "run_id": run_id,
             "notebook": str(notebook) if notebook else None,
         }
-        assert process.stdin is not None
-        with suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-        return process
+        tell(process, request)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         stream: IO[bytes] | None = self._process.stdout
@@ -249,37 +237,29 @@ class Running:
         """
         code = self._process.wait()
         self._reader.join(5)
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                with suppress(BrokenPipeError):
-                    stream.close()
+        close(self._process)
+        self._lock.close()
         if self._issues:
             self.store.discard(self.id)
-            self._release()
             raise StudyError([located(self.study, issue) for issue in self._issues])
         wanted = (self.store.folder(self.id) / CANCEL_FILE).exists()
         if wanted:
             self.store.finish(self.id, "cancelled")
         elif code != 0:
             self.store.finish(self.id, "failed", error=self._death(code))
-        self._release()
         return self.store.get(self.id)
 
-    def _release(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-
     def _death(self, code: int) -> str:
-        """Say how the worker died, with the last it printed."""
-        output = self.store.folder(self.id) / "output.txt"
-        tail = output.read_text(errors="replace")[-2000:].strip() if output.is_file() else ""
+        """Say how the process died."""
         if code < 0:
             name = signal.Signals(-code).name
-            reason = f"its process was killed by {name}"
-            if name == "SIGABRT":
-                reason += " (the engine aborted)"
-            elif name == "SIGKILL":
-                reason += " (by hand, or because memory ran out)"
+            causes = {
+                "SIGABRT": " (the engine aborted)",
+                "SIGKILL": " (by hand, or because memory ran out)",
+            }
+            reason = f"its process was killed by {name}{causes.get(name, '')}"
         else:
             reason = f"its process ended with exit code {code}"
-        return f"{reason}\n\n{tail}" if tail else reason
+        output = self.store.folder(self.id) / OUTPUT_FILE
+        lines = output.read_text(errors="replace").strip().splitlines() if output.is_file() else []
+        return f"{reason}; the last it printed, in {output}: {lines[-1]}" if lines else reason

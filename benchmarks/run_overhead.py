@@ -1,0 +1,108 @@
+"""What the workbench adds to a backtest: ``workbench backtest run`` beside a plain engine script.
+
+Both run EMA cross on the same 500,000 one-minute bars of the same catalog, each as a whole process
+from start to exit, by turns. The workbench's run includes its checks, progress, equity curve,
+digests, statistics and the record in the store. The claim: at most 1.05 x the plain script's time
+plus 0.5 s.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import plain_engine
+
+ROUNDS = 5
+
+STUDY = """\
+schema: 1
+study: overhead
+data:
+  - provider: file
+    path: bars.parquet
+    instrument: SYN.SIM
+    bars: 1-MINUTE-LAST
+    definition: {type: equity, currency: USD, price_precision: 2}
+venues:
+  - name: SIM
+    account: margin
+    balances: [1_000_000 USD]
+    leverage: 10
+    fees: {maker: 0.00002, taker: 0.00002}
+strategy:
+  path: workbench.strategies.ema_cross:EMACross
+  params: {fast: 10, slow: 50, trade_size: 10}
+"""
+
+
+def timed(*command: str, cwd: Path) -> tuple[float, dict[str, object]]:
+    """Run a command; return its wall time in seconds and the JSON it printed."""
+    started = time.perf_counter()
+    process = subprocess.run(command, cwd=cwd, check=True, capture_output=True)
+    return time.perf_counter() - started, json.loads(process.stdout)
+
+
+def prepare(root: Path, bars: int) -> Path:
+    """Make a project whose catalog holds the bars; return its study."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    plain_engine.make_catalog(root / "made", bars)
+    (made,) = (root / "made" / "data" / "bars").rglob("*.parquet")
+    table = pq.ParquetFile(made).read()
+    columns = {"timestamp": table["ts_event"]}
+    for name in ("open", "high", "low", "close", "volume"):
+        columns[name] = pa.array(np.asarray(table[name].cast(pa.float64())))
+    project = root / "project"
+    (project / ".gateway").mkdir(parents=True)
+    pq.write_table(pa.table(columns), project / "bars.parquet")
+    study = project / "study.yaml"
+    study.write_text(STUDY)
+    subprocess.run(
+        [sys.executable, "-m", "workbench", "data", "fetch", str(study)],
+        check=True,
+        capture_output=True,
+        cwd=project,
+    )
+    return study
+
+
+def main(bars: int = plain_engine.BARS, rounds: int = ROUNDS) -> dict[str, object]:
+    """Measure both; return the medians in seconds and whether the claim holds."""
+    here = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as folder:
+        study = prepare(Path(folder), bars)
+        catalog = str(study.parent / "data" / "catalog")
+        python = sys.executable
+        plain, ours = [], []
+        for _ in range(rounds):
+            seconds, script = timed(
+                python, "-m", "benchmarks.plain_engine", catalog, plain_engine.BAR_TYPE, cwd=here
+            )
+            plain.append(seconds)
+            seconds, run = timed(
+                python, "-m", "workbench", "backtest", "run", str(study), "--json", cwd=study.parent
+            )
+            ours.append(seconds)
+            if run["orders"] != script["orders"]:
+                raise AssertionError(f"not the same run: {run['orders']} and {script['orders']}")
+    before, after = statistics.median(plain), statistics.median(ours)
+    allowed = 1.05 * before + 0.5
+    return {
+        "bars": bars,
+        "orders": run["orders"],
+        "plain_script_s": round(before, 3),
+        "workbench_s": round(after, 3),
+        "ratio": round(after / before, 3),
+        "allowed_s": round(allowed, 3),
+        "holds": after <= allowed,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(main()))
