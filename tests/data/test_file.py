@@ -81,10 +81,14 @@ print(json.dumps([str(instrument.id), *map(str, rows)]))
             "timestamp,open,high,low,close,volume",
             ["2024-01-02 09:30:00,1.25,1.26001,1.2,1.25999,1000", "2024-01-02 09:31:00,1,1,1,1,0"],
             [
-                "GBP/USD.SIM-1-MINUTE-BID-EXTERNAL,1.25000,1.26001,1.20000,1.25999,1000,"
-                "1704187800000000000",
-                "GBP/USD.SIM-1-MINUTE-BID-EXTERNAL,1.00000,1.00000,1.00000,1.00000,0,"
-                "1704187860000000000",
+                (
+                    "GBP/USD.SIM-1-MINUTE-BID-EXTERNAL,1.25000,1.26001,1.20000,1.25999,1000,"
+                    "1704187800000000000"
+                ),
+                (
+                    "GBP/USD.SIM-1-MINUTE-BID-EXTERNAL,1.00000,1.00000,1.00000,1.00000,0,"
+                    "1704187860000000000"
+                ),
             ],
         ),
         (
@@ -166,7 +170,8 @@ def test_columns_delimiter_and_format_can_be_named(project: Project) -> None:
             ["09:30:00Z", "09:31:00Z"],
         ),
         (["1704187800", "1704187860"], {"timestamp_unit": "s"}, ["09:30:00Z", "09:31:00Z"]),
-        (["1704187800001", "1704187860000"], {"timestamp_unit": "ms"}, ["09:30:00.001Z", "09:31:00Z"]),
+        (["1704187800001", "1704187860000"], {"timestamp_unit": "ms"},
+         ["09:30:00.001Z", "09:31:00Z"]),
         (["1704187800000001", "1704187860000000"], {"timestamp_unit": "us"},
          ["09:30:00.000001Z", "09:31:00Z"]),
         (["1704187800000000001", "1704187860000000000"], {"timestamp_unit": "ns"},
@@ -357,8 +362,10 @@ def test_gaps_are_warnings(project: Project, csv: Any) -> None:
     csv(lines[:10] + lines[20:50] + lines[100:])
     study, _, result = imported(project)
     assert result.warnings == [
-        "data/bars.csv: 2 gaps: 2024-01-02T00:49:00Z to 2024-01-02T01:40:00Z; "
-        "2024-01-02T00:09:00Z to 2024-01-02T00:20:00Z"
+        (
+            "data/bars.csv: 2 gaps: 2024-01-02T00:49:00Z to 2024-01-02T01:40:00Z; "
+            "2024-01-02T00:09:00Z to 2024-01-02T00:20:00Z"
+        )
     ]
     assert data.list_(project)["datasets"][0]["gaps"] == 2
     assert data.plan(study, project).complete
