@@ -65,7 +65,7 @@ CHECKS = {
     "money": money,
     "number": number,
     "fee": lambda text: execution.MakerTakerFeeModel(Decimal(text), Decimal(text)),
-    "latency": lambda text: execution.StaticLatencyModel(int(text), int(text), int(text), int(text)),
+    "latency": lambda text: execution.StaticLatencyModel(*[int(text)] * 4),
     "currency": currency,
 }
 problems = []

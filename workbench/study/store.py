@@ -176,7 +176,8 @@ class StudyStore:
         try:
             study = build(content, Places(file=self._project.relative(file)))
         except StudyError as error:
-            raise self._damaged(file, error) from None
+            first = error.issues[0]
+            raise self._damaged(file, f"{first.path}: {first.message}") from None
         if study.name != name:
             raise self._damaged(file, f"it holds the study '{study.name}'")
         return saved_at, study
