@@ -132,7 +132,7 @@ class Importer:
         times = parse(column, self.zone, spec.timestamp_unit)
 
         def shown(row: int) -> str:
-            return repr(_text(column[row].as_py())[:40])
+            return repr(_cell(column[row])[:40])
 
         self._fault(times.unreadable, lambda row: f"{shown(row)} is no timestamp: {HINT}")
         self._fault(times.outside, lambda row: f"{shown(row)} is not between 1970 and 2261")
@@ -354,6 +354,16 @@ def _cells(column: Any) -> list[Any]:
         return [f"{number:.15g}" for number in column]
     cells: list[Any] = column.to_pylist()
     return cells
+
+
+def _cell(scalar: Any) -> str:
+    """Return a cell as text; Parquet holds times no Python type reaches."""
+    import pyarrow as pa
+
+    try:
+        return _text(scalar.as_py())
+    except (OverflowError, ValueError):
+        return f"{scalar.cast(pa.int64())} {scalar.type}"
 
 
 def _text(value: Any) -> str:

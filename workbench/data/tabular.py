@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,8 @@ from workbench.data.rows import to_numpy
 _HEAD = 1 << 16
 _BLOCK = 1 << 22
 EMPTY = ("", "NA", "N/A", "#N/A", "null", "NULL", "None")
+# What pyarrow says of a file that ends with its header.
+_NO_ROWS = ("Empty CSV file", "Could not skip initial")
 _DELIMITERS = {",": "','", ";": "';'", "\t": "a tab ('\\t')", "|": "'|'"}
 
 
@@ -224,7 +225,7 @@ def read_csv(
             misshapen = 0
             table = read(pa.binary())
     except (pa.ArrowException, OSError) as error:
-        if "Empty CSV file" in str(error):
+        if any(words in str(error) for words in _NO_ROWS):
             table = None
         else:
             reason = str(error).splitlines()[0]
@@ -260,28 +261,32 @@ class _Lines:
         """Return the line number of each row: blank and misshapen lines are no rows."""
         if self.strict:
             wrong = set(self.misshapen())
-            lines = self._split()
-            return [n for n, line in lines if line.strip(b"\r\n") and n not in wrong]
-        content = np.fromfile(self.path, dtype=np.uint8)
-        ends = np.flatnonzero(content == ord("\n"))
-        starts = np.concatenate([[0], ends + 1])
-        lengths = np.append(ends, len(content)) - starts
-        carriage = (lengths == 1) & (content[np.minimum(starts, len(content) - 1)] == ord("\r"))
-        filled = np.flatnonzero((lengths > 0) & ~carriage) + 1
+            return [number for number, _ in self._filled() if number not in wrong]
+        content = np.frombuffer(self._content(), dtype=np.uint8)
+        ends = np.append(np.flatnonzero(content == ord("\n")), len(content))
+        lengths = np.diff(ends, prepend=-1) - 1
+        filled = np.flatnonzero(lengths) + 1
         return filled[filled > self.header]
-
-    def _split(self) -> list[tuple[int, bytes]]:
-        lines = io.BytesIO(self.path.read_bytes())
-        return [(n, line) for n, line in enumerate(lines, start=1) if n > self.header]
 
     def misshapen(self) -> list[int]:
         """Return the lines with another number of cells than the header."""
         wrong = []
-        for number, line in self._split():
-            text = line.decode("latin-1").rstrip("\r\n")
-            if text and len(next(csv.reader([text], delimiter=self.delimiter))) != self.width:
+        for number, line in self._filled():
+            try:
+                cells = next(csv.reader([line.decode("latin-1")], delimiter=self.delimiter))
+            except csv.Error:
+                cells = []
+            if len(cells) != self.width:
                 wrong.append(number)
         return wrong
+
+    def _filled(self) -> list[tuple[int, bytes]]:
+        lines = enumerate(self._content().split(b"\n"), start=1)
+        return [(number, line) for number, line in lines if line and number > self.header]
+
+    def _content(self) -> bytes:
+        """Return the file with one kind of line end: pyarrow takes all three."""
+        return self.path.read_bytes().replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def count_rows(path: Path, kind: str) -> int:
