@@ -344,7 +344,9 @@ def _heat(
         if not np.isnan(value):
             share = (value - limits[0]) / (limits[1] - limits[0])
             deep = share > 0.8 or (share < 0.2 and colours is DIVERGING)
-            written[PAPER if deep else INK].append((x, y, number % value))
+            text = number % value
+            text = text if float(text) else text.removeprefix("-")
+            written[PAPER if deep else INK].append((x, y, text))
     for colour, texts in written.items():
         if texts:
             labels = hv.Labels(texts, list(axes[:2]), "text")

@@ -108,8 +108,13 @@ def naive(times: Any) -> npt.NDArray[np.datetime64]:
 
 def _bokeh_axes(figure: Any, number: str | None, *, zoom: bool) -> None:
     from bokeh.models import (
-        BasicTicker, NoOverlap, NumeralTickFormatter, PanTool, ResetTool, WheelZoomTool,
-    )  # fmt: skip
+        BasicTicker,
+        NoOverlap,
+        NumeralTickFormatter,
+        PanTool,
+        ResetTool,
+        WheelZoomTool,
+    )
 
     figure.background_fill_alpha = figure.border_fill_alpha = 0
     figure.outline_line_color = None
@@ -135,9 +140,10 @@ def _bokeh_axes(figure: Any, number: str | None, *, zoom: bool) -> None:
         figure.ygrid.grid_line_color = RULE
         figure.xaxis.axis_label = None
         figure.xaxis.major_label_policy = NoOverlap(min_distance=12)
-        whole = {"min_interval": 1} if "." not in number else {}
-        ticks = max(3, figure.height // 60)
-        figure.yaxis.ticker = BasicTicker(desired_num_ticks=ticks, **whole)
+        figure.yaxis.ticker = BasicTicker(
+            desired_num_ticks=max(3, figure.height // 60),
+            min_interval=0 if "." in number else 1,
+        )
         figure.min_border_left = AXIS_PIXELS  # charts below each other share their left edge
     if zoom:
         # The wheel is left to the page until its tool is chosen.
