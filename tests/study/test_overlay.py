@@ -154,7 +154,7 @@ def test_the_real_environment_is_read(
         ({"RISK__MAX_DRAWDOWN": "x"}, "risk.max_drawdown", "written in percent"),
         ({"DATA__7__START": "2010-01-01"}, "data.7", "no item '7': the list has 2"),
         ({"DATA__X__START": "2010-01-01"}, "data.x", "no item 'x': the list has 2"),
-        ({"STUDY__NAME": "x"}, "study.name", "cannot be set: 'study' is a single value"),
+        ({"STUDY__NAME": "x"}, "study.name", "cannot be set: study is a single value"),
         ({"STRATEGY__PARAMS__FAST": ".nan"}, "strategy.params.fast", "finite"),
         ({"STRATEGY__PARAMS__FAST": "[" * 10}, None, None),  # no YAML: text
         (

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from workbench.core.errors import Issue, choices
 from workbench.study.fields import decimals, split_instrument, split_money
 from workbench.study.places import Path
+from workbench.study.values import shown
 
 if TYPE_CHECKING:
     from workbench.study.document import FileData, Instrument, Study, Venue
@@ -112,7 +113,7 @@ def _file(study: Study, spec: FileData, index: int) -> Iterator[Issue]:
     try:
         ZoneInfo(spec.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        message = f"unknown time zone '{spec.timezone}': an IANA name such as America/New_York"
+        message = f"unknown time zone {shown(spec.timezone)}: an IANA name such as America/New_York"
         yield study.issue(message, "data", index, "timezone")
     if spec.definition:
         yield from _definition(study, spec.definition, ("data", index, "definition"))

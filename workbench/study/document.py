@@ -309,7 +309,7 @@ class Adapter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    adapter: Name = Field(description="The adapter's name")
+    adapter: Name = Field(description="The adapter's name", examples=["bybit"])
 
 
 class Live(Document):

@@ -7,8 +7,8 @@ from typing import Any
 
 from workbench.core.errors import Issue, StudyError
 from workbench.study import source
-from workbench.study.places import Path, Places, dotted, paths
-from workbench.study.values import plain
+from workbench.study.places import Path, Places, dotted, paths, short
+from workbench.study.values import plain, shown
 
 ENVIRONMENT_PREFIX = "WORKBENCH__"
 
@@ -84,7 +84,7 @@ def environment_overrides(environ: Mapping[str, str] | None = None) -> list[Over
             continue
         parts = name.removeprefix(ENVIRONMENT_PREFIX).split("__")
         path: Path = tuple(part.lower() if part.isupper() else part for part in parts)
-        origin = f"environment {name}"
+        origin = f"environment {short(name)}"
         value = source.parse_value(environ[name], path, origin)
         overrides.append(Override(path, value, origin, fold_case=True))
     return overrides
@@ -100,7 +100,7 @@ def parameter_overrides(params: Mapping[str, Any] | Sequence[str]) -> list[Overr
 
 def override(path: Path, value: Any, name: str | None = None) -> Override:
     """Return the override that sets `value`, any Python object, at `path`."""
-    origin = f"-p {name or dotted(path)}"
+    origin = f"-p {short(name or dotted(path))}"
     return Override(path, plain(value, path, origin), origin)
 
 
@@ -108,8 +108,8 @@ def _assignment(assignment: str) -> Override:
     name, equals, text = assignment.partition("=")
     name = name.strip()
     if not equals or not name:
-        raise StudyError(Issue(f"write name=value, found '{assignment}'", file="-p"))
-    path, origin = parameter_path(name), f"-p {name}"
+        raise StudyError(Issue(f"write name=value, found {shown(assignment)}", file="-p"))
+    path, origin = parameter_path(name), f"-p {short(name)}"
     return Override(path, source.parse_value(text, path, origin), origin)
 
 
@@ -160,13 +160,13 @@ def _set(target: Any, item: Override, done: Path, made: list[Path]) -> tuple[Any
         position = str(part)
         if not (position.isascii() and position.isdecimal() and len(position) < 10
                 and int(position) < len(target)):  # fmt: skip
-            message = f"no item '{part}': the list has {len(target)}, counted from 0"
+            message = f"no item {shown(position)}: the list has {len(target)}, counted from 0"
             raise StudyError(Issue(message, here, item.origin))
         index = int(position)
         value, path = _set(target[index], item, (*done, index), made)
         return [*target[:index], value, *target[index + 1 :]], path
     if target is not None and not isinstance(target, dict):
-        message = f"cannot be set: '{dotted(done)}' is a single value"
+        message = f"cannot be set: {dotted(done)} is a single value"
         raise StudyError(Issue(message, here, item.origin))
     if target is None:
         made.append(done)

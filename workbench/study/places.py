@@ -10,9 +10,17 @@ type Path = tuple[str | int, ...]
 """Keys and list positions from the top of the document to a value."""
 
 
+_MAX_SHOWN = 160  # as long as an instrument id may be
+
+
+def short(text: str) -> str:
+    """Return `text` cut to a length a message can carry."""
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+
+
 def dotted(path: Sequence[str | int]) -> str:
     """Write a path the way errors and ``-p`` do: ``data.0.start``."""
-    return ".".join(str(part) for part in path)
+    return ".".join(short(str(part)) for part in path)
 
 
 def paths(value: Any, path: Path = ()) -> Iterator[Path]:

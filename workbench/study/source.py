@@ -12,7 +12,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from workbench.core.errors import Issue, StudyError
 from workbench.study.places import Path, Places, dotted
-from workbench.study.values import MAX_DEPTH, MAX_VALUES, fault
+from workbench.study.values import MAX_DEPTH, MAX_VALUES, fault, shown
 
 MAX_BYTES = 256_000
 
@@ -187,7 +187,7 @@ class _Reader:
         content: dict[str, Any] = {}
         for key, item, merged in self.pairs(node, path):
             if not isinstance(key, ScalarNode) or str(key.tag) != f"{_TAG}str" or fault(key.value):
-                found = repr(key.value) if isinstance(key, ScalarNode) else "a list or group"
+                found = shown(key.value) if isinstance(key, ScalarNode) else "a list or group"
                 self.issue(f"keys are text, found {found}; write it in quotes", path, key)
                 continue
             here = (*path, str(key.value))
@@ -195,7 +195,7 @@ class _Reader:
                 if not merged:
                     _, first = self.places.lines[here]
                     line = f" on line {first}" if first else ""
-                    self.issue(f"the key '{key.value}' stands twice, first{line}", here, key)
+                    self.issue(f"the key {shown(key.value)} stands twice, first{line}", here, key)
                 continue
             self.places.lines[here] = (self.name, self.line(key))
             content[str(key.value)] = self.value(item, here)

@@ -9,12 +9,11 @@ from os import PathLike, fspath
 from typing import Any
 
 from workbench.core.errors import Issue, StudyError
-from workbench.study.places import Path, dotted
+from workbench.study.places import Path, dotted, short
 
 # A study is some hundred values; aliases can make a small file stand for a huge document.
 MAX_VALUES = 20_000
 MAX_DEPTH = 40
-_MAX_SHOWN = 80
 
 
 def fault(value: bool | float | str | None) -> str | None:
@@ -64,7 +63,7 @@ def _plain(value: Any, path: Path, origin: str | None, left: list[int]) -> Any:
         content = {}
         for key, item in value.items():
             if not isinstance(key, str) or fault(key):
-                raise StudyError(Issue(f"keys are text, found {key!r}", dotted(path), origin))
+                raise StudyError(Issue(f"keys are text, found {shown(key)}", dotted(path), origin))
             content[str(key)] = _plain(item, (*path, key), origin, left)
         return content
     single = _single(value)
@@ -113,4 +112,4 @@ def shown(value: Any) -> str:
         text = {None: "nothing", True: "true", False: "false"}[value]
     else:
         text = repr(value)
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+    return short(text)
