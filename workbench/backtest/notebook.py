@@ -60,6 +60,7 @@ def _execute(store: RunStore, run_id: str, notebook: Path) -> str | None:
             parameters=parameters,
             cwd=str(store.project.root),
             kernel_name="python3",
+            language="python",
             progress_bar=False,
             log_output=False,
         )
