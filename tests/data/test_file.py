@@ -146,6 +146,21 @@ def test_the_engine_reads_exactly_what_the_file_says(
     assert mine.equals(other)
 
 
+@pytest.mark.parametrize("symbol", ["BRK/B", "A:B+C=D$E_F", "A.B-C"])
+def test_symbols_the_engine_spells_otherwise_on_disk(
+    project: Project, csv: Any, symbol: str
+) -> None:
+    csv(bar_lines(2))
+    study, _, _ = imported(project, instrument=f"{symbol}.SIM")
+    ((wanted, files),) = data.inputs(study, project)
+    command = [sys.executable, "-c", READ_BACK, str(project.catalog), "bars", wanted.identity]
+    done = subprocess.run([*command, *map(str, files)], check=True, capture_output=True, text=True)
+    assert len(json.loads(done.stdout)) == 3
+    again = {path.relative_to(project.catalog / "again")
+             for path in (project.catalog / "again").rglob("*.parquet")}  # fmt: skip
+    assert again == {path.relative_to(project.catalog) for path in files}
+
+
 def test_columns_delimiter_and_format_can_be_named(project: Project) -> None:
     path = project.root / "data" / "bars.dat"
     path.write_text(

@@ -25,7 +25,7 @@ _DATA_TYPES = {"bars": "Bar", "quotes": "QuoteTick", "trades": "TradeTick"}
 
 def folder_name(identity: str) -> str:
     """Return the name of the folder the engine keeps `identity` in."""
-    return identity.replace("/", "").replace("^", "_")
+    return identity.replace("/", "").replace("^", "_").replace("#", "%23")
 
 
 def write_instruments(path: Path, items: Iterable[tuple[str, Instrument]]) -> None:
