@@ -209,6 +209,18 @@ def test_days_without_prices_make_no_returns():
     assert daily.equity[-1] == pytest.approx(111)
 
 
+def test_weekends_are_told_from_equity_where_prices_are_not_given():
+    grid = np.arange("2024-01-01", "2024-03-01", dtype="M8[D]").astype("M8[ns]")
+    moving = np.arange(len(grid)) + 1000.0
+    ends = (grid - np.timedelta64(1, "ns")).astype("M8[D]")  # a sample at 00:00 ends a day
+    resting = 1000.0 + np.cumsum(np.is_busday(ends))
+    always = statistics(table(grid, moving), NO_TRADES, NO_FILLS)
+    weekdays = statistics(table(grid, resting), NO_TRADES, NO_FILLS)
+    assert (always["periods_per_year"], always["days"]) == (365, 59)
+    assert (weekdays["periods_per_year"], weekdays["days"]) == (252, 43)
+    assert weekdays["total_return"] == pytest.approx(43 / 1000)
+
+
 def test_coarse_samples_are_annualised_by_their_own_number():
     prices = days("2020-01-01", 1000)
     daily = daily_equity(prices[::5], np.arange(100.0, 300.0), calendar=Calendar.of(prices))

@@ -293,10 +293,16 @@ def _provenance(run: Any) -> dict[str, str]:
         if name == "engine":
             rows["Engine"] = f"NautilusTrader {str(value).removeprefix('nautilus_trader ')}"
         elif isinstance(value, dict):
-            rows |= {f"Digest of {name} {key}": str(one) for key, one in value.items()}
+            rows |= {f"Digest of {name} {key}": _plain(one) for key, one in value.items()}
         else:
             rows[f"Digest of {name}"] = str(value)
     return rows
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(one)}" for key, one in value.items())
+    return str(value)
 
 
 def _command(run: Any) -> str:

@@ -72,6 +72,21 @@ class Calendar:
         calendar = cls(days, continuous=bool(2 * traded >= saturdays > 0), closes=not own_dates)
         return cls(_distinct(calendar._folded(days)), calendar.continuous, calendar.closes)
 
+    @classmethod
+    def inferred(cls, times: npt.ArrayLike, equity: Floats) -> "Calendar":
+        """Read the calendar off an equity curve that is sampled on closed days too.
+
+        If it moved, but never on a Saturday, the market is taken to be closed on weekends. (A
+        holiday cannot be told from a day without a position, so it stays in.)
+        """
+        every = cls.of(times)
+        moved = np.diff(equity, prepend=equity[:1]) != 0
+        on = _weekday(every.day(times)[moved])
+        if not every.continuous or not len(on) or SATURDAY in on:
+            return every
+        days = every.days[_weekday(every.days) < SATURDAY]
+        return cls(days, continuous=False, closes=every.closes)
+
     @property
     def periods_per_year(self) -> int:
         """Trading days of a year: 365 where the market never closes, else 252."""
@@ -126,11 +141,11 @@ def daily_equity(
     times, equity
         The samples, sorted by time.
     calendar
-        Default: every day that has a sample.
+        Default: what the samples tell, see `Calendar.inferred`.
 
     """
     values = np.asarray(equity, np.float64)
-    calendar = calendar or Calendar.of(times)
+    calendar = calendar or Calendar.inferred(times, values)
     periods = float(calendar.periods_per_year)
     if not len(values):
         return Daily(np.empty(0, np.int64), values, periods)
@@ -186,7 +201,7 @@ def statistics(
         ``currency``, ``commission``.
     price_times
         Times of the prices of the data, which decide what a trading day is and whether a year has
-        252 or 365 of them. Default: the days of the equity samples.
+        252 or 365 of them. Default: what the equity samples tell, see `Calendar.inferred`.
 
     Returns
     -------
