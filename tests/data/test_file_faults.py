@@ -143,6 +143,12 @@ def test_each_word_of_clean_mends_its_own_fault(project: Project, csv: Any) -> N
     assert table["volume"].to_pylist() == [0, 1, 99, 3, 4]
 
 
+def test_bars_of_ticks_may_share_a_time(project: Project, csv: Any) -> None:
+    line = bar_lines(1)[0]
+    csv([line, line])
+    assert data.fetch(study_of({**BARS, "bars": "100-TICK-LAST"}), project).rows == 2
+
+
 def test_quotes_whose_bid_is_above_their_ask(project: Project, csv: Any) -> None:
     csv(["2024-01-02,1.25,1.26", "2024-01-02,1.27,1.26", "2024-01-02,1.26,1.26"],
         "timestamp,bid,ask")  # fmt: skip

@@ -142,6 +142,7 @@ def test_the_catalog_gives_back_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "catalog"
     assert catalog.definitions(path) == {}
     assert catalog.instruments(path) == {}
+    (path / ".instruments-killed.tmp" / "data").mkdir(parents=True)
     catalog.write_instruments(path, everything())
     assert catalog.definitions(path) == dict(everything())
     assert read(path) == {name: describe(build(name, each)) for name, each in everything()}

@@ -11,9 +11,15 @@ import select
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from workbench import data
 from workbench.backtest import artefacts
@@ -127,7 +133,9 @@ def _run(
         store.folder(run_id),
         {name: getattr(outcome, name) for name in ("orders", "fills", "positions", "equity")},
     )
-    numbers = statistics(outcome.equity, outcome.positions, outcome.fills)
+    numbers = statistics(
+        outcome.equity, outcome.positions, outcome.fills, price_times=_price_times(inputs)
+    )
     failed = outcome.failure.where is not None
     store.finish(
         run_id,
@@ -151,6 +159,20 @@ def _run(
 def _study(store: RunStore, run_id: str) -> Study:
     content = json.loads((store.folder(run_id) / "study.json").read_text())
     return build(content, Places())
+
+
+def _price_times(inputs: Sequence[simulate.Input]) -> npt.NDArray[np.int64]:
+    """Return when there were prices, in UNIX nanoseconds: it decides what a trading day is."""
+    times = []
+    for item in inputs:
+        for file in item.files:
+            column = pq.read_table(file, columns=["ts_init"], use_threads=False)["ts_init"]
+            found = column.cast(pa.int64()).to_numpy()
+            start, end = item.spec.start_ns, item.spec.end_ns
+            low = 0 if start is None else np.searchsorted(found, start)
+            high = len(found) if end is None else np.searchsorted(found, end, side="right")
+            times.append(found[low:high])
+    return np.concatenate(times)
 
 
 def _digests(study: Study, strategy: str, project: Project) -> dict[str, object]:

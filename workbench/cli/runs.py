@@ -70,17 +70,24 @@ def show(run_id: str, as_json: bool) -> int:
 
 
 @runs.command()
-@click.argument("run_ids", nargs=-1, required=True)
+@click.argument("run_ids", nargs=-1, required=True, metavar="RUN_ID RUN_ID...")
 @json_option
 def compare(run_ids: tuple[str, ...], as_json: bool) -> int:
     """Compare runs: what differs in parameters, statistics, digests."""
     from workbench.backtest.comparison import compare as compare_runs
+    from workbench.backtest.comparison import table as as_table
     from workbench.backtest.store import RunStore
     from workbench.core.project import Project
 
     store = RunStore(Project.find())
-    comparison = compare_runs([store.get(run_id) for run_id in run_ids])
-    emit(comparison.to_dict(), as_json, lambda: table(comparison.columns, comparison.rows))
+    found = [store.get(run_id) for run_id in run_ids]
+
+    def text() -> None:
+        frame = as_table(found)
+        rows = [[str(name), *map(str, values)] for name, *values in frame.itertuples()]
+        table(["", *(run.id for run in found)], rows)
+
+    emit(compare_runs(found), as_json, text)
     return 0
 
 

@@ -13,7 +13,7 @@ from workbench.data.intervals import iso
 from workbench.data.provider import Chunk
 from workbench.data.rows import PRICES, SIDES, SIZES, table
 from workbench.data.tabular import EMPTY, Raw, as_floats
-from workbench.data.timestamps import HINT, at_close, parse
+from workbench.data.timestamps import HINT, TIME_UNITS, at_close, parse
 from workbench.data.timezones import Zone
 from workbench.study.document import FileData, Instrument
 
@@ -274,7 +274,7 @@ class Importer:
         return self._without_duplicates(rows, ts, trade_ids)
 
     def _without_duplicates(self, rows: Any, ts: Any, trade_ids: Any) -> Any:
-        if self.spec.kind == "bars":
+        if self.spec.bars and self.spec.bars.split("-")[1] in TIME_UNITS:
             same = np.diff(ts[rows]) == 0
         elif self.spec.kind == "trades" and self.names["trade_id"] is not None:
             rows = np.array(sorted(rows, key=lambda row: ts[row]), dtype=np.int64)

@@ -7,6 +7,7 @@ fork must not call them. `definitions` reads the files with pyarrow and may be c
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -32,11 +33,13 @@ def write_instruments(path: Path, items: Iterable[tuple[str, Instrument]]) -> No
     """Write instruments to the catalog at `path`; those it holds already are replaced.
 
     Each file is written beside the catalog's and renamed, so a reader sees the old instrument or
-    the new one.
+    the new one. One process at a time may write.
     """
     from nautilus_trader.persistence import ParquetDataCatalog
 
     path.mkdir(parents=True, exist_ok=True)
+    for stray in path.glob(".instruments-*.tmp"):  # of a writer that was killed
+        shutil.rmtree(stray, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=path, prefix=".instruments-", suffix=".tmp") as aside:
         items = list(items)
         ParquetDataCatalog(aside).write_instruments([build(*item) for item in items])

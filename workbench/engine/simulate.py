@@ -128,7 +128,8 @@ def simulate(
     observer = Observer()
     observer.watch(watch, engine.portfolio)
     engine.add_actor(observer)
-    sample(watch, engine.portfolio, start)
+    # The portfolio has no account before the run: the curve begins with what the study says.
+    watch.samples += [(start, code, float(text)) for code, text in records.starting(study).items()]
     _run(engine, failure)
     sample(watch, engine.portfolio, engine.backtest_end or end)
     found = log.errors(log_folder)

@@ -1,6 +1,6 @@
 import json
 
-from workbench.backtest.compare import compare, table
+from workbench.backtest.comparison import compare, table
 
 
 def test_what_differs_and_what_came_of_it(simulated, bars, tmp_path):
