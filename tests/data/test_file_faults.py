@@ -163,7 +163,10 @@ def test_quotes_whose_bid_is_above_their_ask(project: Project, csv: Any) -> None
         ("2024-01-02,1.25,1,up,2", "side 'up' is neither buy nor sell"),
         ("2024-01-02,1.25,1,buy,", "a trade id has 1 to 36 plain characters, found ''"),
         (f"2024-01-02,1.25,1,buy,{'x' * 37}", "a trade id has 1 to 36"),
-        ("2024-01-02,1.25,1,buy,1", "trade id '1' is there twice"),
+        (
+            "2024-01-02,1.25,1,buy,1",
+            "this trade id (2024-01-02T00:00:00Z) is there already, in line 2",
+        ),
     ],
 )
 def test_faults_of_trades(project: Project, csv: Any, row: str, words: str) -> None:

@@ -11,7 +11,7 @@ from workbench.data.faults import Faults
 from workbench.data.gaps import find_gaps
 from workbench.data.intervals import iso
 from workbench.data.provider import Chunk
-from workbench.data.rows import PRICES, SIDES, SIZES, table
+from workbench.data.rows import PRICES, SIDES, SIZES, table, to_numpy
 from workbench.data.tabular import EMPTY, Raw, as_floats
 from workbench.data.timestamps import HINT, TIME_UNITS, at_close, parse
 from workbench.data.timezones import Zone
@@ -274,48 +274,42 @@ class Importer:
         return self._without_duplicates(rows, ts, trade_ids)
 
     def _without_duplicates(self, rows: Any, ts: Any, trade_ids: Any) -> Any:
+        """Return `rows` with the last of each set of duplicates only."""
         if self.spec.bars and self.spec.bars.split("-")[1] in TIME_UNITS:
-            same = np.diff(ts[rows]) == 0
+            what, ids = "a bar of this time", np.zeros(len(ts), dtype=np.int32)
         elif self.spec.kind == "trades" and self.names["trade_id"] is not None:
-            rows = np.array(sorted(rows, key=lambda row: ts[row]), dtype=np.int64)
-            ids = trade_ids.to_pylist()
-            seen: dict[tuple[int, str], int] = {}
-            last = {(int(ts[row]), ids[row]): row for row in rows}
-            repeated = []
-            for row in rows:
-                key = (int(ts[row]), ids[row])
-                if key in seen:
-                    repeated.append(row)
-                seen[key] = row
-            self.faults.add(
-                np.array(sorted(repeated), dtype=np.int64),
-                lambda row: f"trade id {ids[row]!r} is there twice",
-                "drop_duplicates",
-                "the last one kept",
-            )
-            return np.array([row for row in rows if last[int(ts[row]), ids[row]] == row])
+            what, ids = "this trade id", to_numpy(trade_ids.dictionary_encode().indices)
         else:
+            return rows  # two quotes, or bars of so many ticks, may well share a time
+        ordered = rows[np.lexsort((rows, ids[rows], ts[rows]))]
+        same = (np.diff(ts[ordered]) == 0) & (np.diff(ids[ordered]) == 0)
+        earlier, later = ordered[:-1][same], ordered[1:][same]
+        if not len(later):
             return rows
-        repeated = rows[1:][same]
-        if not len(repeated):
-            return rows
-        first = dict(zip(ts[rows[:-1][same]].tolist(), rows[:-1][same].tolist(), strict=True))
-        values = [self._column(name) for name in (*PRICES["bars"], "volume")]
-        differ = sum(
-            any(str(c[a]) != str(c[b]) for c in values if c is not None)
-            for a, b in zip(rows[:-1][same], repeated, strict=True)
-        )
+        before = dict(zip(later.tolist(), earlier.tolist(), strict=True))
         unit, line_of = self.faults.unit, self.faults.line_of
         self.faults.add(
-            np.sort(repeated),
+            np.sort(later),
             lambda row: (
-                f"{iso(int(ts[row]))} is there already, in {unit} "
-                f"{line_of([min(first[int(ts[row])], row)])[0]}"
+                f"{what} ({iso(int(ts[row]))}) is there already, in {unit} "
+                f"{line_of([before[row]])[0]}"
             ),
             "drop_duplicates",
-            f"the last one kept, {differ} differed",
+            f"the last one kept, {self._differing(earlier, later)} differed",
         )
-        return rows[np.append(~same, True)]
+        return rows[~np.isin(rows, earlier)]
+
+    def _differing(self, some: Any, others: Any) -> int:
+        """Return how many pairs of rows have other prices or sizes."""
+        differ = np.zeros(len(some), dtype=bool)
+        for name in (*PRICES[self.spec.kind], *SIZES[self.spec.kind]):
+            column = self._column(name)
+            if isinstance(column, np.ndarray):
+                differ |= column[some] != column[others]
+            elif column is not None:
+                cells = column.to_pylist()
+                differ |= [cells[a] != cells[b] for a, b in zip(some, others, strict=True)]
+        return int(differ.sum())
 
 
 def _whole(numbers: Any, precision: int) -> tuple[Any, Any, Any]:
