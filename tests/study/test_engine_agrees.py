@@ -148,7 +148,7 @@ def test_the_engine_takes_what_a_study_takes(request: pytest.FixtureRequest) -> 
     values = {
         "trader": accepted(fields.TraderId, near(fields._TRADER), count),
         "venue": accepted(fields.VenueName, near(fields._VENUE), count),
-        "symbol": accepted(fields.Symbol, near(r"[A-Za-z0-9_$][A-Za-z0-9_.:+=$/-]*"), count),
+        "symbol": accepted(fields.Symbol, near(fields._SYMBOL), count),
         "instrument": instruments,
         "bars": [
             json.dumps([instruments[index % len(instruments)], spec])

@@ -6,6 +6,8 @@ import pytest
 
 from workbench.core.errors import Issue
 from workbench.study import Study
+from workbench.study.load import build
+from workbench.study.places import Places
 
 Loads = Callable[..., Study]
 Issues = Callable[..., Sequence[Issue]]
@@ -63,6 +65,12 @@ def test_entries_that_overlap(issues: Issues, full: str) -> None:
     (found,) = issues(nested)
     assert found.path == "sweep.params.strategy.params.tags.0"
     assert found.message == "sets the same value as 'strategy.params.tags'"
+
+
+def test_a_point_need_not_fit_the_other_points(loads: Loads, full: str) -> None:
+    text = full.replace("[2005-01-01, 2006-01-01]", "[2006-01-01]\n    data.0.end: [2005-06-01]")
+    point = loads(text).with_values({"data.0.start": "2006-01-01"})
+    assert build(point.to_dict(), Places()).digest == point.digest
 
 
 def test_instruments_of_the_sweep_may_have_limits(loads: Loads, full: str) -> None:

@@ -372,6 +372,10 @@ class Study(Document):
         """Return the whole study, defaults included, as plain JSON values."""
         return self.model_dump(mode="json", by_alias=True)
 
+    def written(self) -> dict[str, Any]:
+        """Return what was given, without the defaults, as plain JSON values."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
     @property
     def digest(self) -> str:
         """SHA-256 of what decides a run: data, venues, trader, strategy and risk."""
@@ -405,9 +409,8 @@ class Study(Document):
         from workbench.study.load import build
         from workbench.study.overlay import override, parameter_path
 
-        content = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
         overrides = [
             override(parameter_path(path) if isinstance(path, str) else path, value)
             for path, value in values.items()
         ]
-        return build(content, self._places, overrides)
+        return build(self.written(), self._places, overrides)

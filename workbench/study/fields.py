@@ -41,7 +41,9 @@ _MOMENT = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
-_STRATEGY = r"([A-Za-z_][A-Za-z0-9_.]*|[^:]+\.py):[A-Za-z_][A-Za-z0-9_]*"
+_SYMBOL = r"[A-Za-z0-9_$][A-Za-z0-9_.:+=$/-]*"
+_CLASS = r"[A-Za-z_][A-Za-z0-9_]*"
+_STRATEGY = rf"([A-Za-z_][A-Za-z0-9_.]*|[^:]+\.py):{_CLASS}"
 
 _NANOSECONDS = {
     "ns": 1,
@@ -289,9 +291,9 @@ def moment_ns(moment: dt.date | dt.datetime, *, end: bool = False) -> int:
     return start + _DAY_NS - 1 if end else start
 
 
-def _no_control(value: str) -> str:
-    """Refuse characters no file name or identifier should have."""
-    if not value.isprintable():
+def _printable(value: object) -> object:
+    """Refuse characters no file name should have."""
+    if isinstance(value, str) and not value.isprintable():
         raise wrong(f"holds a control character: {shown(value)}")
     return value
 
@@ -399,26 +401,25 @@ NonNegative = Annotated[
 ]
 Symbol = Annotated[
     str,
-    BeforeValidator(_matching(r"[A-Za-z0-9_$][A-Za-z0-9_.:+=$/-]*", "a symbol", "a name", "ES")),
-    _string(r"[A-Za-z0-9_$][A-Za-z0-9_.:+=$/-]*", "A symbol without venue", "ES"),
+    BeforeValidator(_matching(_SYMBOL, "a symbol", "a name", "ES")),
+    _string(_SYMBOL, "A symbol without venue", "ES"),
 ]
 ClassName = Annotated[
     str,
-    BeforeValidator(_matching(r"[A-Za-z_][A-Za-z0-9_]*", "a class", "a name", "EMACrossConfig")),
-    _string(r"[A-Za-z_][A-Za-z0-9_]*", "A class of the strategy's module", "EMACrossConfig"),
+    BeforeValidator(_matching(_CLASS, "a class", "a name", "EMACrossConfig")),
+    _string(_CLASS, "A class of the strategy's module", "EMACrossConfig"),
 ]
 StrategyPath = Annotated[
     str,
     BeforeValidator(_strategy_text),
-    BeforeValidator(lambda value: _no_control(value) if isinstance(value, str) else value),
+    BeforeValidator(_printable),
     _string(
         _STRATEGY,
         "'package.module:Class' or 'strategies/file.py:Class'",
         "workbench.strategies.ema_cross:EMACross",
     ),
 ]
-FilePath = Annotated[str, Field(min_length=1, max_length=4096), BeforeValidator(
-    lambda value: _no_control(value) if isinstance(value, str) else value)]  # fmt: skip
+FilePath = Annotated[str, Field(min_length=1, max_length=4096), BeforeValidator(_printable)]
 # YAML and JSON know the difference between 1, "1", 1.0 and true; so does a study.
 Whole = Annotated[int, Field(strict=True)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]

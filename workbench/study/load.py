@@ -60,14 +60,21 @@ def load(
     places = Places()
     for path in paths:
         content, places = merge(content, places, *source.read(locate(path), str(path)))
-    return build(content, places, environment_overrides(environ) + parameter_overrides(params))
+    study = build(content, places, environment_overrides(environ) + parameter_overrides(params))
+    if issues := _check_sweep(study):
+        raise StudyError(issues)
+    return study
 
 
 def build(content: dict[str, Any], places: Places, overrides: Sequence[Override] = ()) -> Study:
-    """Build a study of plain values, or raise `StudyError` with every issue."""
+    """Build a study of plain values, or raise `StudyError` with every issue.
+
+    The values of a sweep are not tried: a point of a sweep is a study too, and need not fit the
+    other points.
+    """
     content, places = apply(content, places, overrides)
     study = _study(content, places)
-    if issues := check(study) or _check_sweep(study, content):
+    if issues := check(study):
         raise StudyError(issues)
     return study
 
@@ -87,7 +94,7 @@ def _study(content: dict[str, Any], places: Places) -> Study:
         raise StudyError(explain(error, content, places)) from None
 
 
-def _check_sweep(study: Study, content: dict[str, Any]) -> list[Issue]:
+def _check_sweep(study: Study) -> list[Issue]:
     """Check where a sweep's parameters point and that each value, by itself, makes a valid study.
 
     The names of strategy parameters are for the strategy to check.
@@ -96,7 +103,8 @@ def _check_sweep(study: Study, content: dict[str, Any]) -> list[Issue]:
         return []
     issues: list[Issue] = []
     seen: dict[Path, str] = {}
-    base = {key: value for key, value in content.items() if key != "sweep"}
+    base = study.written()
+    del base["sweep"]
     for name, values in study.sweep.params.items():
         path = parameter_path(name)
         clash = [known for known in seen if known[: len(path)] == path[: len(known)]]
