@@ -14,7 +14,7 @@ help: ## Show this list
 
 setup: $(STAMP) ## Build .venv from the hash-pinned requirements
 
-$(STAMP): requirements.txt pyproject.toml
+$(STAMP): requirements.txt .python-version
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' || \
 	  { echo "Python 3.12 or later is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1). Name one: make setup PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)

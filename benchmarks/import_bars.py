@@ -7,6 +7,7 @@ read to the file in the catalog; the time to import the libraries is left out of
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,7 @@ def main(rows: int = ROWS) -> dict[str, float]:
         (root / ".gateway").mkdir()
         study = root / "import.yaml"
         study.write_text(_STUDY.format(path=write_csv(root / "import.csv", rows)))
+        os.sync()  # else whoever comes first waits for the CSV file to reach the disk
         ours, objects = (
             float(
                 subprocess.run(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FINISHED = ("done", "failed", "cancelled")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """One backtest: what was asked, what came of it, and where its tables are.
 
@@ -110,6 +110,9 @@ class Run:
         if self.error:
             lines["error"] = self.error
         return lines
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}: {self.status}>"
 
     def _repr_html_(self) -> str:
         """Draw the headline as a table in a notebook."""

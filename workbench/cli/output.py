@@ -93,9 +93,11 @@ def _cell(value: Any) -> str:
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
-def percent(value: float | None) -> str | None:
+def percent(value: float | None, *, signed: bool = True) -> str | None:
     """Write a share as a percentage."""
-    return None if value is None else f"{value:+.2%}"
+    if value is None:
+        return None
+    return f"{value:+.2%}" if signed else f"{value:.2%}"
 
 
 def decimal(value: float | None, places: int = 2) -> str | None:

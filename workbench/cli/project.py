@@ -55,7 +55,7 @@ def init(folder: str, as_json: bool) -> int:
 @json_option
 def demo(as_json: bool) -> int:
     """Fetch sample data, run the quickstart notebook over a small grid, write a report."""
-    from workbench.backtest.sweep import run_sweep
+    from workbench.backtest.sweep import grid, run_sweep
     from workbench.cli.sweep import show_sweep
     from workbench.study import load
 
@@ -63,8 +63,8 @@ def demo(as_json: bool) -> int:
     study = load(project.root / "studies" / "ema-cross.yaml")
     notebook = project.root / "notebooks" / "backtest.ipynb"
     began = time.monotonic()
-    note(f"{len(study.sweep.params) if study.sweep else 0} parameters, through papermill: "
-         f"{project.relative(notebook)}")  # fmt: skip
+    note(f"{len(grid(study))} runs of {project.relative(notebook)} through papermill, "
+         "each on the NautilusTrader engine")  # fmt: skip
     with progress_bar() as on_progress:
         result = run_sweep(study, project=project, notebook=notebook, on_progress=on_progress)
     code = show_sweep(result, as_json)

@@ -114,9 +114,9 @@ def show_sweep(result: Any, as_json: bool) -> int:
                 run.status,
                 percent(run.statistics.get("total_return")),
                 decimal(run.statistics.get("sharpe")),
-                percent(run.statistics.get("max_drawdown")),
+                percent(run.statistics.get("max_drawdown"), signed=False),
                 run.n_fills,
-                ", ".join(f"{float(value):+,.2f} {code}" for code, value in run.pnl.items()),
+                ", ".join(f"{float(value):,.2f} {code}" for code, value in run.pnl.items()),
                 run.id[-6:],
             ]
             for run in runs

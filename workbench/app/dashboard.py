@@ -1,0 +1,121 @@
+"""The page of the dashboard: ``panel serve workbench/app/dashboard.py``, ``workbench dashboard``.
+
+It holds no state that matters: everything shown is read from the project's files, and what is
+selected stands in the page's address.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+import param
+
+from workbench.app.datasets import DataView
+from workbench.app.launch import LaunchView
+from workbench.app.look import THEME_COOKIE, failure, html, resource
+from workbench.app.runs import RunsView
+from workbench.core.project import Project
+
+TICK_MS = 500
+TICKS_A_REFRESH = 4
+
+TABS = ("runs", "run", "data")
+
+
+class Dashboard(pn.viewable.Viewer):  # type: ignore[misc]
+    """The dashboard of one project, for one page.
+
+    Parameters
+    ----------
+    project
+        Whose studies, runs and data.
+    dark
+        Whether charts are drawn for a dark page.
+
+    """
+
+    tab = param.Selector(default=TABS[0], objects=list(TABS), doc="Which view is in front.")
+    selected = param.String(default="", doc="Ids of the runs shown, with commas between them.")
+
+    def __init__(self, project: Project, *, dark: bool, **params: Any) -> None:
+        super().__init__(**params)
+        self._ticks = 0
+        self._trouble = html()
+        self.runs = RunsView(project, dark=dark, on_new=self._to_launch)
+        self.launch = LaunchView(project, on_open=self._open)
+        self.data = DataView(project, on_new=self._to_launch)
+        views = zip(("Runs", "Run a study", "Data"), (self.runs, self.launch, self.data), strict=True)
+        self._tabs = pn.Tabs(
+            *views, sizing_mode="stretch_width", stylesheets=[resource("widgets.css")]
+        )
+        self._tabs.param.watch(self._turned, "active")
+        self.runs.param.watch(self._chosen, "chosen")
+        self._follow()
+
+    def __panel__(self) -> Any:
+        return pn.Column(self._trouble, self._tabs, sizing_mode="stretch_width", margin=0)
+
+    async def tick(self) -> None:
+        """Bring the page up to date: the run under way each time, the files every fourth time."""
+        try:
+            await self.launch.follow()
+            if self._ticks % TICKS_A_REFRESH == 0:
+                await self.runs.refresh()
+                await self.launch.refresh()
+            if self.tab == "data":
+                await self.data.refresh(self.runs.newest)
+            self._trouble.object = ""
+        except Exception as error:  # noqa: BLE001 - a page that stands still without a word is worse
+            self._trouble.object = failure(error, "The page cannot be brought up to date")
+        self._ticks += 1
+
+    @param.depends("tab", "selected", watch=True)
+    def _follow(self) -> None:
+        """Show what the page's address asks for."""
+        self._tabs.active = TABS.index(self.tab)
+        self.runs.chosen = [one for one in self.selected.split(",") if one]
+
+    def _turned(self, event: Any) -> None:
+        self.tab = TABS[event.new]
+
+    def _chosen(self, event: Any) -> None:
+        self.selected = ",".join(event.new)
+
+    def _to_launch(self) -> None:
+        self.tab = "run"
+
+    def _open(self, run_id: str) -> None:
+        """Show a run in front."""
+        self.selected, self.tab = run_id, "runs"
+
+
+def page(project: Project | None = None) -> Any:
+    """Return the page for one session; of the project of the working folder if none is given."""
+    cookies = pn.state.cookies or {}
+    dark = cookies.get(THEME_COOKIE) == "dark"
+    theme = "dark" if dark else "default"
+    pn.extension("tabulator", theme=theme, design="native")
+    pn.config.theme = theme
+    where = ""
+    try:
+        project = project or Project.find()
+        where = str(project.root)
+        dashboard = Dashboard(project, dark=dark)
+        body: Any = dashboard
+        pn.state.add_periodic_callback(dashboard.tick, TICK_MS)
+        pn.state.onload(dashboard.tick)
+        if pn.state.location:
+            pn.state.location.sync(dashboard, {"tab": "tab", "selected": "runs"})
+    except Exception as error:  # noqa: BLE001 - the page would be a spinner that never ends
+        body = html(failure(error, "The dashboard cannot be shown"))
+    template = pn.Template(resource("page.html"), theme=theme, design="native")
+    template.add_variable("css", resource("page.css"))
+    template.add_variable("cookie", THEME_COOKIE)
+    template.add_variable("project", where)
+    template.add_panel("body", pn.panel(body))
+    return template
+
+
+if __name__.startswith("bokeh_app"):
+    page().servable(title="NT Workbench")

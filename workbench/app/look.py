@@ -1,0 +1,105 @@
+"""How the page looks: styles, the colours of charts at night, small pieces of HTML."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Iterable, Mapping
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from workbench.backtest.style import DARK
+from workbench.core.errors import InputError, WorkbenchError
+
+THEME_COOKIE = "workbench-theme"
+
+_NIGHT_DIVERGING = ("#ff9245", "#8a5230", "#1c252e", "#28597b", "#4fb0ea")
+
+# HoloViews keeps options and its current backend in globals: one thread draws at a time.
+_drawing = threading.Lock()
+
+
+@cache
+def resource(name: str) -> str:
+    """Return the text of a file beside this module."""
+    return (Path(__file__).parent / name).read_text()
+
+
+def html(content: str = "", **options: Any) -> Any:
+    """Return a pane of HTML, with the styles of the page's pieces."""
+    import panel as pn
+
+    settings = {"sizing_mode": "stretch_width", "margin": 0} | options
+    return pn.pane.HTML(content, stylesheets=[resource("pieces.css")], **settings)
+
+
+def notice(tone: str, title: str, lines: Iterable[str] = (), pre: str = "") -> str:
+    """Return a box: ``failure``, ``warning``, ``good`` or ``hint``; every text is escaped."""
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    listed = f"<ul>{items}</ul>" if items else ""
+    block = f"<pre>{escape(pre)}</pre>" if pre else ""
+    return f'<div class="notice {tone}" role="status"><b>{escape(title)}</b>{listed}{block}</div>'
+
+
+def failure(error: Exception, doing: str) -> str:
+    """Return what went wrong, in words; of an error nobody foresaw, where as well."""
+    if isinstance(error, InputError):
+        return notice("failure", doing, [str(issue) for issue in error.issues])
+    if isinstance(error, WorkbenchError):
+        return notice("failure", doing, [str(error)])
+    name = f"internal error, please report it: {type(error).__name__}: {error}"
+    trace = "".join(traceback.format_exception(error))
+    return notice("failure", doing, [name], pre=trace)
+
+
+def pairs(rows: Mapping[str, str]) -> str:
+    """Return names and values as a list; every text is escaped."""
+    items = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows.items()
+    )
+    return f'<dl class="pairs">{items}</dl>'
+
+
+def figure(chart: Any, *, dark: bool) -> Any:
+    """Draw a chart of `workbench.backtest.charts` as a Bokeh figure.
+
+    May be called from any thread: the figure belongs to no document yet.
+    """
+    from workbench.backtest.style import holoviews
+
+    with _drawing:
+        drawn = holoviews().render(chart, backend="bokeh")
+    drawn.sizing_mode = "stretch_width"
+    if dark:
+        _at_night(drawn)
+    return drawn
+
+
+def _at_night(drawn: Any) -> None:
+    """Put each colour's counterpart in its place, as the report's page does."""
+    from bokeh.models import ColorMapper
+
+    for model in drawn.references():
+        if isinstance(model, ColorMapper) and hasattr(model, "low"):
+            model.palette = _blend(_NIGHT_DIVERGING, len(model.palette))
+            continue
+        for name in model.properties():
+            if not name.endswith("_color"):
+                continue
+            spec = getattr(model, name)
+            inside = isinstance(spec, dict)
+            colour = spec.get("value") if inside else getattr(spec, "value", spec)
+            if isinstance(colour, str) and colour.lower() in DARK:
+                setattr(model, name, DARK[colour.lower()])
+
+
+def _blend(colours: tuple[str, ...], count: int) -> list[str]:
+    """Return `count` colours evenly along a line through `colours`."""
+    import numpy as np
+
+    stops = np.array([[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in colours])
+    at = np.linspace(0, len(colours) - 1, count)
+    mixed = [np.interp(at, range(len(colours)), stops[:, channel]) for channel in range(3)]
+    return [f"#{int(r):02x}{int(g):02x}{int(b):02x}" for r, g, b in zip(*mixed, strict=True)]
