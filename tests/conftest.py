@@ -19,9 +19,7 @@ STRICT = bool(os.environ.get("WORKBENCH_STRICT_TESTS"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--drills", action="store_true", help="The long forms of fuzz and kill tests."
-    )
+    parser.addoption("--drills", action="store_true", help="The long forms of fuzz and kill tests.")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

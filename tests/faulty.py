@@ -1,4 +1,4 @@
-"""Strategies that go wrong, one for each way; copied into a test's project as strategies/faulty.py."""
+"""A strategy that goes wrong in the way it is told to; tests copy it into their project."""
 
 import time
 from typing import Any

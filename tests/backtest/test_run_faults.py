@@ -237,11 +237,11 @@ def test_a_run_all_of_whose_processes_were_killed_is_seen_as_failed(project, fau
 @pytest.mark.parametrize(
     ("change", "path", "words"),
     [
-        ({"strategy.path": "strategies/faulty.py:Fauly"}, "strategy.path", "did you mean 'Faulty'"),
+        ({"strategy.path": "strategies/faulty.py:Fauly"}, "strategy.path", "Did you mean 'Faulty'"),
         ({"strategy.path": "strategies/faultt.py:Faulty"}, "strategy.path", "strategies/faulty.py"),
         ({"strategy.path": "workbench.strategies.no:X"}, "strategy.path", "no module"),
         ({"strategy.path": "../outside.py:X"}, "strategy.path", "outside the project"),
-        ({"fauult": 1}, "strategy.params.fauult", "did you mean 'fault'"),
+        ({"fauult": 1}, "strategy.params.fauult", "Did you mean 'fault'"),
         ({"fault": 3}, "strategy.params.fault", "is str: found 3"),
         ({"fault": "config"}, "strategy.params", "fault may not be 'config'"),
         ({"bar_type": "AAPL.XNAS-1-HOUR-LAST-EXTERNAL"}, "strategy.params.bar_type", "no bars"),
@@ -262,7 +262,9 @@ def test_a_missing_parameter_is_named_with_its_type(project) -> None:
     path = project.root / "studies" / "ema-cross.yaml"
     content = path.read_text().replace(", trade_size: 1_000", "")
     path.write_text(content)
-    with pytest.raises(StudyError, match=r"parameter 'trade_size' \(Decimal\) is missing") as caught:
+    with pytest.raises(
+        StudyError, match=r"parameter 'trade_size' \(Decimal\) is missing"
+    ) as caught:
         backtest.run(path)
     (issue,) = caught.value.issues
     assert issue.file == str(path)
@@ -296,7 +298,7 @@ def test_a_strategy_file_that_cannot_be_imported_is_located(
 def test_a_store_that_is_no_database_is_named(project, faulty) -> None:
     project.runs.mkdir(parents=True)
     (project.runs / "runs.sqlite").write_bytes(b"not a database" * 100)
-    with pytest.raises(Exception, match="run store .* cannot be used"):
+    with pytest.raises(Exception, match=r"run store .* cannot be used"):
         RunStore(project).list()
 
 

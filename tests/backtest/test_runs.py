@@ -34,7 +34,9 @@ def test_the_digest_is_the_same_directly_through_papermill_and_on_repetition(pro
     injected = [c for c in executed.cells if "injected-parameters" in c.metadata.get("tags", [])]
     assert f'run_id = "{notebook.id}"' in injected[0].source
     assert all(
-        output.output_type != "error" for cell in executed.cells for output in cell.get("outputs", [])
+        output.output_type != "error"
+        for cell in executed.cells
+        for output in cell.get("outputs", [])
     )
     assert [run.id for run in RunStore(project).list()] == [notebook.id, again.id, first.id]
 
@@ -143,7 +145,7 @@ def test_a_notebook_whose_cell_raises_is_a_failed_run_that_keeps_its_result(proj
 
 
 def test_a_notebook_run_is_refused_before_its_kernel_starts(project, ema) -> None:
-    with pytest.raises(StudyError, match="did you mean 'fast'"):
+    with pytest.raises(StudyError, match="Did you mean 'fast'"):
         backtest.run(ema, {"fasst": 3}, notebook=project.root / "notebooks" / "backtest.ipynb")
     assert RunStore(project).list() == []
 
@@ -151,7 +153,10 @@ def test_a_notebook_run_is_refused_before_its_kernel_starts(project, ema) -> Non
 def test_a_notebook_run_can_be_cancelled(project, ema) -> None:
     path = project.root / "notebooks" / "endless.ipynb"
     notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell("run_id = None"), nbformat.v4.new_code_cell("while True: pass")]
+        cells=[
+            nbformat.v4.new_code_cell("run_id = None"),
+            nbformat.v4.new_code_cell("while True: pass"),
+        ]
     )
     notebook.cells[0].metadata["tags"] = ["parameters"]
     nbformat.write(notebook, path)
@@ -223,7 +228,10 @@ def write_fx_minutes(path: Path, rows: int = 5_000) -> Path:
     for minute in range(rows):
         day, rest = divmod(minute, 1440)
         close = price + chance.randint(-8, 8)
-        high, low = max(price, close) + chance.randint(0, 4), min(price, close) - chance.randint(0, 4)
+        high, low = (
+            max(price, close) + chance.randint(0, 4),
+            min(price, close) - chance.randint(0, 4),
+        )
         cells = ",".join(f"{value / 1e5:.5f}" for value in (price, high, low, close))
         lines.append(f"2012-02-{day + 1:02} {rest // 60:02}:{rest % 60:02}:00+00:00,{cells}")
         price = close

@@ -70,7 +70,7 @@ def test_a_point_the_strategy_refuses_is_a_failed_run_with_the_reason(small) -> 
 def test_an_unknown_parameter_refuses_the_sweep(project, small) -> None:
     path = small()
     path.write_text(path.read_text().replace("fast: [5, 10]", "fasst: [5, 10]"))
-    with pytest.raises(StudyError, match="did you mean 'fast'"):
+    with pytest.raises(StudyError, match="Did you mean 'fast'"):
         backtest.run_sweep(path)
     assert RunStore(project).list() == []
 

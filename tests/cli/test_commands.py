@@ -18,7 +18,7 @@ def test_help_names_every_noun(workbench) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["backtst"], "did you mean 'backtest'"),
+        (["backtst"], "Did you mean 'backtest'"),
         (["backtest", "rn"], "No such command 'rn'"),
         (["backtest", "run"], "Missing argument 'STUDY'"),
         (["backtest", "run", STUDY, "--nope"], "No such option"),
@@ -51,7 +51,7 @@ def test_errors_of_a_study_are_located_in_json_and_in_words(workbench, project) 
     found = {error["path"]: error for error in answer.json["errors"]}
     assert found["venues.0.acount"]["line"] == number
     assert found["venues.0.acount"]["file"] == STUDY
-    assert "did you mean 'account'" in found["venues.0.acount"]["message"]
+    assert "Did you mean 'account'" in found["venues.0.acount"]["message"]
     text = workbench("config", "check", STUDY)
     assert f"error: {STUDY}:{number}: venues.0.acount: unknown key 'acount'" in text.out
 
@@ -62,7 +62,7 @@ def test_errors_of_strategy_and_data_are_found_by_check(workbench) -> None:
     )
     assert answer.code == 2
     words = " ".join(error["message"] for error in answer.json["errors"])
-    assert "did you mean 'fast'" in words
+    assert "Did you mean 'fast'" in words
     assert "AAPL.XNAS" in words
 
 
@@ -90,7 +90,7 @@ def test_stored_versions_are_compared_and_restored(workbench) -> None:
     assert sorted(entry["version"] for entry in history) == [1, 2, 3]
     unknown = workbench("config", "history", "ema-cros")
     assert unknown.code == 2
-    assert "did you mean 'ema-cross'" in unknown.err
+    assert "Did you mean 'ema-cross'" in unknown.err
 
 
 def test_data_is_planned_fetched_once_and_listed(workbench) -> None:
@@ -159,7 +159,9 @@ def test_runs_are_compared_and_reported(workbench, tmp_path) -> None:
     document = workbench("runs", "compare", first, second, "--json").json
     assert json.dumps(document)
     page = tmp_path / "page.html"
-    assert workbench("runs", "report", second, "-o", str(page), "--json").json["report"] == str(page)
+    assert workbench("runs", "report", second, "-o", str(page), "--json").json["report"] == str(
+        page
+    )
     assert page.stat().st_size > 100_000
 
 

@@ -51,7 +51,7 @@ def test_the_nearest_name() -> None:
     assert errors.nearest("stratgy", ["strategy", "sweep"]) == "strategy"
     assert errors.nearest("usd", ["EUR", "USD"]) == "USD"
     assert errors.nearest("xyz", ["strategy"]) is None
-    assert errors.choices("swep", ["sweep", "live"]) == "did you mean 'sweep'? Allowed: sweep, live"
+    assert errors.choices("swep", ["sweep", "live"]) == "Did you mean 'sweep'? Allowed: sweep, live"
     assert errors.choices("x", []) == "Allowed: none"
     many = errors.choices("x", [f"name{number}" for number in range(50)])
     assert many.endswith("name29 and 20 more")

@@ -206,7 +206,7 @@ def test_times_clocks_do_not_show_once(project: Project, csv: Any, stamp: str, w
         ("tïmestamp,open\n".encode("latin-1"), "is not UTF-8 text"),
         (b"timestamp;open;high;low;close\n2024-01-02;1;1;1;1\n", "try ';'"),
         (b"timestamp\topen\thigh\tlow\tclose\n2024-01-02\t1\t1\t1\t1\n", "try a tab"),
-        (b"Timestamp,Open,High,Low,Close\n", "has no column 'close'. did you mean 'Close'?"),
+        (b"Timestamp,Open,High,Low,Close\n", "has no column 'close'. Did you mean 'Close'?"),
         (b"time,open,high,low,close\n", "has no column 'timestamp'"),
         (b"timestamp,open,high,low,close,close\n", "has two columns 'close'"),
         (b"timestamp,open,high,low,close\n20240102,1,1,1,1\n", "integer timestamps: say of what"),
@@ -235,7 +235,7 @@ def faults_anywhere(project: Project, **changes: Any) -> list[tuple[int | None, 
         ({"bars": "100-TICK-LAST", "timestamp_marks": "open"}, "timestamp_marks", "bars of TICK"),
         ({"definition": None}, "instrument", "describe it with 'definition'"),
         ({"columns": {"close": "Last"}}, "columns.close", "has no column 'Last'"),
-        ({"columns": {"volume": "vol"}}, "columns.volume", "did you mean 'volume'?"),
+        ({"columns": {"volume": "vol"}}, "columns.volume", "Did you mean 'volume'?"),
     ],
 )
 def test_studies_that_do_not_fit_the_file(

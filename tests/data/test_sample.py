@@ -117,7 +117,7 @@ def test_what_the_provider_does_not_have_is_clipped_and_said(project: Project) -
 @pytest.mark.parametrize(
     ("changes", "path", "words"),
     [
-        ({"instrument": "APPL.XNAS"}, "instrument", "did you mean 'AAPL.XNAS'?"),
+        ({"instrument": "APPL.XNAS"}, "instrument", "Did you mean 'AAPL.XNAS'?"),
         ({"instrument": "IBM.XNAS"}, "instrument", "IBM.XNYS"),
         ({"bars": "1-HOUR-LAST"}, "bars", "bars of 1-DAY-LAST, found 1-HOUR-LAST"),
         ({"bars": "1-DAY-BID"}, "bars", "found 1-DAY-BID"),

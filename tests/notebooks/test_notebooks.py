@@ -27,7 +27,8 @@ def test_a_changed_result_fails_nbval(project) -> None:
     assert "again = workbench.backtest.run(study)" in text
     path.write_text(
         text.replace(
-            "again = workbench.backtest.run(study)", "run = again = workbench.backtest.run(study, {'fast': 12})"
+            "again = workbench.backtest.run(study)",
+            "run = again = workbench.backtest.run(study, {'fast': 12})",
         )
     )
     process = subprocess.run(

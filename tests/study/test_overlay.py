@@ -150,7 +150,7 @@ def test_the_real_environment_is_read(
 @pytest.mark.parametrize(
     ("environ", "path", "message"),
     [
-        ({"STRATGY__PATH": "x"}, "stratgy", "did you mean 'strategy'?"),
+        ({"STRATGY__PATH": "x"}, "stratgy", "Did you mean 'strategy'?"),
         ({"RISK__MAX_DRAWDOWN": "x"}, "risk.max_drawdown", "written in percent"),
         ({"DATA__7__START": "2010-01-01"}, "data.7", "no item '7': the list has 2"),
         ({"DATA__X__START": "2010-01-01"}, "data.x", "no item 'x': the list has 2"),
@@ -205,7 +205,7 @@ def test_parameters_win(loads: Loads, full: str) -> None:
     [
         (["fast"], "-p", "", "write name=value, found 'fast'"),
         (["=5"], "-p", "", "write name=value"),
-        (["data.0.strat=2010-01-01"], "-p data.0.strat", "data.0.strat", "did you mean 'start'?"),
+        (["data.0.strat=2010-01-01"], "-p data.0.strat", "data.0.strat", "Did you mean 'start'?"),
         (["data.9.start=2010-01-01"], "-p data.9.start", "data.9", "the list has 2"),
         (["fast.period=1"], "-p fast.period", "fast", "unknown key 'fast'"),
         (["trader=5"], None, None, None),

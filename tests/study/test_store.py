@@ -82,7 +82,7 @@ def test_differences(store: StudyStore, loads: Loads, full: str) -> None:
 
 def test_what_is_not_there(store: StudyStore, loads: Loads, full: str) -> None:
     store.save(loads(full))
-    with pytest.raises(InputError, match=r"no stored study 'ful'\. did you mean 'full'\?"):
+    with pytest.raises(InputError, match=r"no stored study 'ful'\. Did you mean 'full'\?"):
         store.load("ful")
     with pytest.raises(InputError, match="no stored study 'ful'"):
         store.history("ful")

@@ -45,7 +45,9 @@ class Dashboard(pn.viewable.Viewer):  # type: ignore[misc]
         self.runs = RunsView(project, dark=dark, on_new=self._to_launch)
         self.launch = LaunchView(project, on_open=self._open)
         self.data = DataView(project, on_new=self._to_launch)
-        views = zip(("Runs", "Run a study", "Data"), (self.runs, self.launch, self.data), strict=True)
+        views = zip(
+            ("Runs", "Run a study", "Data"), (self.runs, self.launch, self.data), strict=True
+        )
         self._tabs = pn.Tabs(
             *views, sizing_mode="stretch_width", stylesheets=[resource("widgets.css")]
         )

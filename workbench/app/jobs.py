@@ -53,9 +53,7 @@ class Job:
 
     def _work(self) -> None:
         try:
-            running = start(
-                self.study, self.params, project=self.project, on_progress=self._heard
-            )
+            running = start(self.study, self.params, project=self.project, on_progress=self._heard)
             with self._guard:
                 self._running = running
                 if self._cancelled:

@@ -57,7 +57,8 @@ def failure(error: Exception, doing: str) -> str:
 def pairs(rows: Mapping[str, str]) -> str:
     """Return names and values as a list; every text is escaped."""
     items = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows.items()
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in rows.items()
     )
     return f'<dl class="pairs">{items}</dl>'
 

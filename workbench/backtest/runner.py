@@ -21,7 +21,6 @@ from workbench.core.project import Project, locate
 from workbench.engine import require
 from workbench.engine.inspection import check_strategy, located
 from workbench.study import Study, load
-from workbench.study.overlay import parameter_path
 
 # A worker that does not leave by itself after a cancel is killed this much later.
 KILL_SECONDS = 5.0
@@ -119,9 +118,7 @@ def start(
         if not isinstance(study, Study):
             study = load(study, params=params or {})
         elif params:
-            study = study.with_values(
-                {parameter_path(name): value for name, value in params.items()}
-            )
+            study = study.with_values(params)
         data.ensure(study, project, on_progress=on_progress)
         if notebook:
             # A notebook takes seconds to come to its first cell: say what is wrong before.

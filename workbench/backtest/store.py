@@ -1,11 +1,11 @@
 """The run store: ``runs.sqlite`` for what is looked up, a folder of Parquet files for each run.
 
-Contract. A run's row is made before its process is told of it and belongs to the process that runs
-it. That process, and the one that started it, share a lock on ``owner.lock`` in the run's folder;
-the system lets go of it when both are dead. A run that says "running" whose lock is free has lost its
-process and is marked failed by whoever looks first. Any process may read at any time. What may be
-lost to a crash is the run in hand, never a finished one: artefacts are written aside and renamed,
-then the row is committed.
+Contract. A run's row is made before its process is told of it, and belongs to the process that
+runs it. That process and the one that started it share a lock on ``owner.lock`` in the run's
+folder; the system lets go of it when both are dead. A run that says "running" whose lock is free
+has lost its process and is marked failed by whoever looks first. Any process may read at any time.
+What may be lost to a crash is the run in hand, never a finished one: artefacts are written aside
+and renamed, then the row is committed.
 """
 
 import datetime as dt
@@ -128,9 +128,7 @@ class RunStore:
 
         """
         columns = ", ".join(f"{name} = ?" for name in values)
-        cells = [
-            json.dumps(value) if name in _JSON else value for name, value in values.items()
-        ]
+        cells = [json.dumps(value) if name in _JSON else value for name, value in values.items()]
         condition = f" AND status NOT IN {FINISHED!r}" if unless_finished else ""
         with self._database() as database:
             cursor = database.execute(
@@ -141,9 +139,7 @@ class RunStore:
 
     def finish(self, run_id: str, status: Status, **values: Any) -> bool:
         """Set the last status of a run that has none yet."""
-        return self.update(
-            run_id, unless_finished=True, status=status, finished=now(), **values
-        )
+        return self.update(run_id, unless_finished=True, status=status, finished=now(), **values)
 
     def discard(self, run_id: str) -> None:
         """Remove a run that never began: its input was refused."""

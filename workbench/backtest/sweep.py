@@ -20,7 +20,6 @@ from workbench.core.project import Project, locate
 from workbench.engine.inspection import check_strategy
 from workbench.study import Study, load
 from workbench.study.load import build
-from workbench.study.overlay import parameter_path
 from workbench.study.places import Places
 
 
@@ -168,7 +167,7 @@ def sweep_results(
 
 def point_study(study: Study, point: dict[str, Any]) -> Study:
     """Return the study of one point of its sweep."""
-    return study.with_values({parameter_path(name): value for name, value in point.items()})
+    return study.with_values(point)
 
 
 def _key(params: dict[str, Any]) -> str:

@@ -100,9 +100,7 @@ class Control(threading.Thread):
         return EXIT_CANCELLED
 
 
-def _run(
-    store: RunStore, run_id: str, events: TextIO, control: Control, started: float
-) -> int:
+def _run(store: RunStore, run_id: str, events: TextIO, control: Control, started: float) -> int:
     require()
     project = store.project
     store.update(run_id, status="running", started=now())

@@ -21,7 +21,12 @@ def backtest() -> None:
 @click.option("--report", is_flag=True, help="Write the report and print its path.")
 @json_option
 def run(
-    study: str, over: list[str], params: list[str], notebook: str | None, report: bool, as_json: bool
+    study: str,
+    over: list[str],
+    params: list[str],
+    notebook: str | None,
+    report: bool,
+    as_json: bool,
 ) -> int:
     """Run STUDY's backtest and record it."""
     from pathlib import Path

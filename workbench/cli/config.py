@@ -95,7 +95,7 @@ def history(name: str, as_json: bool) -> int:
     def text() -> None:
         table(
             ["version", "saved", "digest"],
-            [[v["version"], v["saved"], str(v["digest"])[:12]] for v in versions],
+            [[v["version"], v["saved_at"], str(v["digest"])[:12]] for v in versions],
         )
 
     emit({"name": name, "versions": versions}, as_json, text)
@@ -112,15 +112,16 @@ def diff(name: str, first: int, second: int | None, as_json: bool) -> int:
     from workbench.core.project import Project
     from workbench.study import StudyStore
 
-    changes = [change.to_dict() for change in StudyStore(Project.find()).diff(name, first, second)]
+    changes = StudyStore(Project.find()).diff(name, first, second)
 
     def text() -> None:
         for change in changes:
-            say(f"{change['path']}: {change['old']!r} -> {change['new']!r}")
+            say(str(change))
         if not changes:
             say("no difference")
 
-    emit({"name": name, "changes": changes}, as_json, text)
+    found = {"name": name, "changes": [change.to_dict() for change in changes]}
+    emit(found, as_json, text)
     return 0
 
 

@@ -46,7 +46,9 @@ def _fetch(document: Any, study: str, replace: bool, as_json: bool) -> int:
     emit(
         result,
         as_json,
-        lambda: say(f"{result['status']}: {result['rows']:,} rows in {result['requests']} requests"),
+        lambda: say(
+            f"{result['status']}: {result['rows']:,} rows in {result['requests']} requests"
+        ),
     )
     for warning in result.get("warnings", []):
         note(f"warning: {warning}")

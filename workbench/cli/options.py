@@ -12,7 +12,7 @@ from workbench.study import Study
 study_argument = click.argument("study", type=str, metavar="STUDY")
 
 
-def _over(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> list[str]:
+def _listed(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> list[str]:
     return list(value)
 
 
@@ -20,11 +20,11 @@ def study_options[F: Callable[..., Any]](command: F) -> F:
     """Add STUDY, ``-p`` and ``--over``."""
     for decorate in (
         click.option(
-            "-p", "params", multiple=True, metavar="NAME=VALUE", callback=_over,
+            "-p", "params", multiple=True, metavar="NAME=VALUE", callback=_listed,
             help="Override: a strategy parameter (fast=20) or a path (data.0.start=2010-01-01).",
         ),
         click.option(
-            "--over", multiple=True, metavar="FILE", callback=_over,
+            "--over", multiple=True, metavar="FILE", callback=_listed,
             help="A further study file laid over STUDY; may be repeated.",
         ),
         study_argument,
@@ -49,5 +49,10 @@ def load_study(study: str, over: list[str], params: list[str]) -> Study:
 def overrides(params: list[str]) -> dict[str, Any]:
     """Return ``-p`` options as the parameters a run records."""
     from workbench.study.overlay import parameter_overrides
+    from workbench.study.places import dotted
 
-    return {item.origin.removeprefix("-p "): item.value for item in parameter_overrides(params)}
+    found = {}
+    for item in parameter_overrides(params):
+        name = dotted(item.path).removeprefix("strategy.params.")
+        found[name] = item.value
+    return found

@@ -26,7 +26,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def emit(document: Mapping[str, Any], as_json: bool, text: Callable[[], None]) -> None:
     """Print `document` as JSON, or call `text`, which prints for people."""
-    global _printed  # noqa: PLW0603 - one process, one command
+    global _printed
     if as_json:
         json.dump(document, sys.stdout, indent=2, default=str)
         sys.stdout.write("\n")

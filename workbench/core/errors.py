@@ -128,6 +128,6 @@ def choices(found: str, allowed: Iterable[str]) -> str:
     """Say which names are allowed, the nearest one first: the tail of an error message."""
     names = list(allowed)
     near = nearest(found, names)
-    hint = f"did you mean '{near}'? " if near else ""
+    hint = f"Did you mean '{near}'? " if near else ""
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     return f"{hint}Allowed: {', '.join(names[:_MOST]) if names else 'none'}{more}"

@@ -10,6 +10,7 @@ from typing import Any
 from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common import FileWriterConfig, LoggerConfig, LogLevel
 from nautilus_trader.model import TraderId, Venue
+from nautilus_trader.risk import RiskEngineConfig
 
 from workbench.core.project import Project
 from workbench.engine import catalog, log, records, strategy
@@ -18,9 +19,7 @@ from workbench.engine.venues import add_venue, risk_config
 from workbench.study import DataSpec, Study
 
 _MINUTE = 60_000_000_000
-_INTERVALS = tuple(
-    minutes * _MINUTE for minutes in (1, 5, 15, 30, 60, 120, 240, 360, 720, 1440)
-)
+_INTERVALS = tuple(minutes * _MINUTE for minutes in (1, 5, 15, 30, 60, 120, 240, 360, 720, 1440))
 MAX_SAMPLES = 5_000
 _CHATTY = (
     "BacktestEngine",
@@ -105,8 +104,9 @@ def simulate(
         Asked at each step of simulated time; True ends the run.
 
     """
-    engine = BacktestEngine(_engine_config(study, project, inputs, log_folder))
     instruments = _instruments(study, project)
+    risk, unenforced = risk_config(study.risk, instruments)
+    engine = BacktestEngine(_engine_config(study, risk, log_folder))
     for venue in study.venues:
         add_venue(engine, venue)
     for instrument in instruments.values():
@@ -136,7 +136,10 @@ def simulate(
     if found.exception and not watch.stopped:
         # Raised where no handler of ours stood around it: an indicator, a library's callback.
         failure.note("the engine reports", found.exception)
-    outcome = _outcome(study, engine, failure, watch, instruments)
+    outcome = _outcome(study, engine, failure, watch)
+    if unenforced:
+        limits = ", ".join(unenforced)
+        outcome.warnings.append(f"risk limits not enforced in a backtest: {limits}")
     for message, count in found.others.most_common(5):
         times = f" ({count} times)" if count > 1 else ""
         outcome.warnings.append(f"the engine reports an error{times}: {message}")
@@ -144,17 +147,14 @@ def simulate(
 
 
 def interval_for(span_ns: int) -> int:
-    """Return the step of simulated time between two looks: at most `MAX_SAMPLES`, at least daily."""
+    """Return the time between two looks in ns: at most `MAX_SAMPLES` of them, at least daily."""
     for interval in _INTERVALS:
         if span_ns <= interval * MAX_SAMPLES:
             return interval
     return _INTERVALS[-1]
 
 
-def _engine_config(
-    study: Study, project: Project, inputs: Sequence[Input], log_folder: Path
-) -> BacktestEngineConfig:
-    risk, _ = risk_config(study.risk, _instruments(study, project))
+def _engine_config(study: Study, risk: RiskEngineConfig, log_folder: Path) -> BacktestEngineConfig:
     logging = LoggerConfig(
         stdout_level=LogLevel.OFF,
         fileout_level=LogLevel.INFO,
@@ -205,7 +205,6 @@ def _outcome(
     engine: BacktestEngine,
     failure: Failure,
     watch: Watch,
-    instruments: dict[str, Any],
 ) -> Outcome:
     cache = engine.cache
     orders = records.ordered(cache.orders())
@@ -226,13 +225,11 @@ def _outcome(
         start_ns=watch.start_ns,
         end_ns=engine.backtest_end or watch.end_ns,
     )
-    outcome.warnings = list(_warnings(study, orders, instruments, outcome))
+    outcome.warnings = _warnings(study, orders, outcome)
     return outcome
 
 
-def _warnings(
-    study: Study, orders: Sequence[Any], instruments: dict[str, Any], outcome: Outcome
-) -> list[str]:
+def _warnings(study: Study, orders: Sequence[Any], outcome: Outcome) -> list[str]:
     warnings = []
     if not orders and outcome.failure.where is None:
         warnings.append("no trades: the strategy placed no order")
@@ -240,16 +237,11 @@ def _warnings(
         warnings.append(f"no trades: none of the {len(orders)} orders was filled")
     reasons = Counter(
         (status, reason)
-        for status, reason in zip(
-            outcome.orders["status"], outcome.orders["reason"], strict=True
-        )
+        for status, reason in zip(outcome.orders["status"], outcome.orders["reason"], strict=True)
         if status in ("DENIED", "REJECTED")
     )
     for (status, reason), count in reasons.most_common(5):
         warnings.append(f"{count} orders {status.lower()}: {reason or 'no reason given'}")
-    _, unenforced = risk_config(study.risk, instruments)
-    if unenforced:
-        warnings.append(f"risk limits not enforced in a backtest: {', '.join(unenforced)}")
     by_instrument: dict[str, set[str]] = {}
     for spec in study.data:
         what = spec.bars.rpartition("-")[2] if spec.bars else spec.kind

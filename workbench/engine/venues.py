@@ -68,9 +68,7 @@ def add_venue(engine: BacktestEngine, venue: documents.Venue) -> None:
         starting_balances=[Money.from_str(balance) for balance in venue.balances],
         base_currency=Currency.from_str(venue.base_currency) if venue.base_currency else None,
         default_leverage=venue.leverage if venue.account == "margin" else None,
-        leverages={
-            InstrumentId.from_str(name): value for name, value in venue.leverages.items()
-        }
+        leverages={InstrumentId.from_str(name): value for name, value in venue.leverages.items()}
         or None,
         fee_model=fee_model(venue.fees),
         fill_model=fill_model(venue.fills),

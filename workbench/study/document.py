@@ -386,11 +386,12 @@ class Study(Document):
 
     def with_params(self, **params: Any) -> "Study":
         """Return a copy with other strategy parameters (not yet checked by the strategy)."""
-        return self.with_values(
-            {("strategy", "params", name): value for name, value in params.items()}
-        )
+        values: dict[Path, Any] = {
+            ("strategy", "params", name): value for name, value in params.items()
+        }
+        return self.with_values(values)
 
-    def with_values(self, values: Mapping[Path | str, Any]) -> "Study":
+    def with_values(self, values: Mapping[Path, Any] | Mapping[str, Any]) -> "Study":
         """Return a checked copy with other values.
 
         Parameters

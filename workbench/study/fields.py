@@ -125,7 +125,7 @@ def _currency(value: object) -> str:
     if code in PRECISION:
         return code
     near = nearest(code, PRECISION)
-    hint = f"did you mean '{near}'?" if near else "such as USD, EUR, BTC, USDT"
+    hint = f"Did you mean '{near}'?" if near else "such as USD, EUR, BTC, USDT"
     raise wrong(f"unknown currency {shown(value)}; {hint}")
 
 

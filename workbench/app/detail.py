@@ -1,0 +1,266 @@
+"""The right side of the view of runs: one run, or several compared."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Sequence
+from html import escape
+from typing import Any
+
+import panel as pn
+
+from workbench import backtest
+from workbench.app.look import failure, figure, html, notice, pairs, resource
+from workbench.backtest import Run
+from workbench.backtest.glossary import NONE, TERMS, duration, written
+from workbench.backtest.model import FINISHED
+from workbench.core.project import Project
+
+MAX_PRICE_CHARTS = 3
+
+TILES = (
+    ("net_profit", True), ("total_return", True), ("cagr", True), ("sharpe", False),
+    ("max_drawdown", False), ("volatility", False), ("trades", False), ("win_rate", False),
+)  # fmt: skip
+
+
+class DetailView(pn.viewable.Viewer):  # type: ignore[misc]
+    """What is known of the selected runs.
+
+    Parameters
+    ----------
+    project
+        Whose runs.
+    dark
+        Whether charts are drawn for a dark page.
+    on_change
+        Awaited when a run was cancelled from here.
+
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        dark: bool,
+        on_change: Callable[[], Awaitable[None]],
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self._project, self._dark, self._on_change = project, dark, on_change
+        self._runs: Sequence[Run] = ()
+        self._key: tuple[Any, ...] | None = None
+        style = [resource("widgets.css")]
+        self._head, self._progress, self._said = html(), html(), html()
+        self._messages, self._figures, self._facts = html(), html(), html()
+        self._charts = pn.Column(sizing_mode="stretch_width", margin=0)
+        self._report = pn.widgets.FileDownload(
+            callback=self._write_report, filename="report.html", label="Download report",
+            icon=None, stylesheets=style, margin=0, width=150, visible=False,
+        )  # fmt: skip
+        self._cancel = pn.widgets.Button(
+            name="Cancel", button_type="danger", stylesheets=style, margin=0, width=100,
+            visible=False,
+        )  # fmt: skip
+        self._cancel.on_click(self._stop)
+        self._column = pn.Column(
+            pn.Row(self._head, self._cancel, self._report, sizing_mode="stretch_width", margin=0),
+            self._progress, self._said, self._messages, self._figures, self._charts, self._facts,
+            styles={"flex": "1.2 1 600px", "min-width": "0", "gap": "14px"}, margin=0,
+        )  # fmt: skip
+
+    def __panel__(self) -> Any:
+        return self._column
+
+    @property
+    def visible(self) -> bool:
+        """Whether it is shown."""
+        return bool(self._column.visible)
+
+    @visible.setter
+    def visible(self, value: bool) -> None:
+        self._column.visible = value
+
+    async def show(self, runs: Sequence[Run], missing: Sequence[str] = ()) -> None:
+        """Show one run, or compare several; draws only what has changed."""
+        self._runs = runs
+        self._progress.object = _progress(runs[0]) if len(runs) == 1 else ""
+        key = (*((run.id, run.status) for run in runs), *missing)
+        if key == self._key:
+            return
+        self._key = key
+        one = runs[0] if len(runs) == 1 else None
+        self._said.object = ""
+        self._head.object = _head(runs, missing)
+        self._cancel.visible = one is not None and one.status not in FINISHED
+        self._cancel.disabled = False
+        self._report.visible = one is not None and one.status in FINISHED
+        self._messages.object = _messages(one) if one else ""
+        self._figures.object = _tiles(one) if one else ""
+        self._facts.object = _facts(one) if one else ""
+        drawable = bool(runs) and all(run.status in FINISHED for run in runs)
+        self._charts.objects = [html('<p class="muted">Drawing the charts …</p>')] * drawable
+        if not drawable:
+            return
+        try:
+            if one:
+                self._report.filename = f"{one.id}.html"
+                drawn = await asyncio.to_thread(_draw, one, self._dark)
+            else:
+                drawn = await asyncio.to_thread(_compare, runs, self._dark)
+        except Exception as error:  # noqa: BLE001 - said where the charts would be
+            drawn = [failure(error, "The charts cannot be drawn")]
+        if key == self._key:  # something else may have been selected meanwhile
+            self._charts.objects = [_pane(each) for each in drawn]
+
+    async def _stop(self, _: Any) -> None:
+        (run,) = self._runs
+        self._cancel.disabled = True
+        try:
+            await asyncio.to_thread(backtest.cancel, run.id, project=self._project)
+            await self._on_change()
+        except Exception as error:  # noqa: BLE001 - said beside the button
+            self._said.object = failure(error, "The run cannot be cancelled")
+
+    async def _write_report(self) -> Any:
+        (run,) = self._runs
+        self._report.label, self._report.disabled = "Writing …", True
+        try:
+            path = await asyncio.to_thread(run.report)
+        except Exception as error:
+            self._said.object = failure(error, "The report cannot be written")
+            raise
+        else:
+            self._said.object = notice("good", f"Report: {self._project.relative(path)}")
+            return path
+        finally:
+            self._report.label, self._report.disabled = "Download report", False
+
+
+def _pane(drawn: Any) -> Any:
+    if isinstance(drawn, str):
+        return html(drawn)
+    return pn.pane.Bokeh(drawn, sizing_mode="stretch_width", margin=0)
+
+
+def _draw(run: Run, dark: bool) -> list[Any]:
+    """Return the charts of one run."""
+    from workbench.backtest import charts
+
+    if not (run.folder / "equity.parquet").is_file():
+        return []
+    names = list(charts.prices_of(run))[:MAX_PRICE_CHARTS]
+    chosen = [charts.equity(run), charts.drawdowns(run)]
+    chosen += [charts.price(run, name) for name in names]
+    figures = [figure(chart, dark=dark) for chart in chosen]
+    for each in figures:
+        each.x_range = figures[0].x_range  # they zoom together
+    return [*figures, figure(charts.monthly(run), dark=dark)]
+
+
+def _compare(runs: Sequence[Run], dark: bool) -> list[Any]:
+    """Return the equity of several runs and the table of what differs."""
+    from workbench.backtest import charts, comparison
+
+    labels = [f"{run.name} {run.id[-6:]}" for run in runs]
+    drawn = [
+        (run, label)
+        for run, label in zip(runs, labels, strict=True)
+        if (run.folder / "equity.parquet").is_file()
+    ]
+    parts: list[Any] = []
+    if drawn:
+        chart = charts.compare_equity(*map(list, zip(*drawn, strict=True)))
+        parts.append(figure(chart, dark=dark))
+    if left := [label for run, label in zip(runs, labels, strict=True) if (run, label) not in drawn]:
+        parts.append(notice("hint", f"Without an equity curve: {', '.join(left)}"))
+    table = comparison.table(runs)
+    heads = "".join(f"<th>{escape(label)}</th>" for label in labels)
+    rows = "".join(
+        f"<tr><th>{escape(str(name))}</th>"
+        + "".join(f"<td>{escape(str(value))}</td>" for value in values)
+        + "</tr>"
+        for name, values in zip(table.index, table.to_numpy().tolist(), strict=True)
+    )
+    body = f"<thead><tr><th></th>{heads}</tr></thead><tbody>{rows}</tbody>"
+    return [*parts, f'<div class="scroll"><table>{body}</table></div>']
+
+
+def _head(runs: Sequence[Run], missing: Sequence[str]) -> str:
+    if missing:
+        return notice("warning", f"Not among the runs shown: {', '.join(missing)}")
+    if not runs:
+        return '<div class="empty"><h2>No run selected</h2><p>Click a run in the table.</p></div>'
+    if len(runs) > 1:
+        return f'<div class="head"><h2>{len(runs)} runs compared</h2></div>'
+    (run,) = runs
+    status = f'<span class="status {run.status}">{run.status}</span>'
+    ident = f'<span class="id">{escape(run.id)}</span>'
+    return f'<div class="head"><h2>{escape(run.name)}</h2>{status}{ident}</div>'
+
+
+def _progress(run: Run) -> str:
+    if run.status in FINISHED:
+        return ""
+    begun = dt.datetime.fromisoformat(run.started or run.created)
+    elapsed = max(0.0, round((dt.datetime.now(dt.UTC) - begun).total_seconds()))
+    share = f"{run.progress:.0%}"
+    return (
+        f'<p class="muted">{share} after {duration(elapsed)}</p>'
+        f'<div class="bar" role="progressbar" aria-valuenow="{100 * run.progress:.0f}">'
+        f'<i style="width: {share}"></i></div>'
+    )
+
+
+def _messages(run: Run) -> str:
+    parts = []
+    if run.error:
+        reason, _, rest = run.error.partition("\n")
+        parts.append(notice("failure", reason, pre=rest))
+    if run.warnings:
+        parts.append(notice("warning", "Mind", run.warnings))
+    if run.status == "cancelled":
+        parts.append(notice("hint", "Cancelled before its end: it has no result."))
+    return "".join(parts)
+
+
+def _tiles(run: Run) -> str:
+    if run.statistics.get("total_return") is None:
+        return ""
+    cells = []
+    for name, signed in TILES:
+        term, value = TERMS[name], run.statistics.get(name)
+        tone = "" if not signed or not value else "gain" if value > 0 else "loss"
+        unit = f" <small>{escape(str(run.statistics['currency']))}</small>"
+        cells.append(
+            f'<div class="tile" title="{escape(term.meaning)}"><span>{escape(term.label)}</span>'
+            f'<b class="{tone}">{written(value, term.kind, sign=signed)}'
+            f"{unit if term.kind == 'money' else ''}</b></div>"
+        )
+    return f'<div class="tiles">{"".join(cells)}</div>'
+
+
+def _facts(run: Run) -> str:
+    strategy = run.study.get("strategy", {})
+    values = strategy.get("params", {})
+    rows = {
+        "Strategy": str(strategy.get("path", NONE)),
+        "Parameters": ", ".join(f"{name} = {value}" for name, value in values.items()) or NONE,
+        "Data": ", ".join(_dataset(one) for one in run.study.get("data", [])) or NONE,
+        "Created": f"{run.created[:19].replace('T', ' ')} UTC",
+    }
+    if run.seconds is not None:
+        rows["Took"] = f"{run.seconds:.2f} s, {run.peak_memory_mb or 0:,.0f} MiB"
+    if run.n_orders is not None:
+        rows["Orders and fills"] = f"{run.n_orders:,} and {run.n_fills or 0:,}"
+    if run.digest:
+        rows["Result digest"] = run.digest[:16]
+    rows["Folder"] = run.project.relative(run.folder)
+    return pairs(rows)
+
+
+def _dataset(spec: dict[str, Any]) -> str:
+    span = [str(spec[name])[:10] for name in ("start", "end") if spec.get(name)]
+    kind = spec.get("bars") or spec.get("kind") or ""
+    return " ".join([str(spec.get("instrument", "")), str(kind), " to ".join(span)]).strip()

@@ -1,0 +1,225 @@
+"""The view of runs: the table on the left, what is selected on the right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+import panel as pn
+import param
+
+from workbench.app.detail import DetailView
+from workbench.app.look import html, notice, resource
+from workbench.backtest import Run, RunStore
+from workbench.backtest.glossary import NONE
+from workbench.core.project import Project
+
+MOST = 500
+
+STATUSES = ("queued", "running", "done", "failed", "cancelled")
+ALL_STUDIES, ALL_STATUSES = "All studies", "All statuses"
+
+WIDTHS = {
+    "Started": 118, "Study": 128, "Status": 104, "Return": 84, "Sharpe": 74, "Fills": 66,
+    "Seconds": 82,
+}  # fmt: skip
+NUMBERS = {"Return": "0.00 %", "Sharpe": "0.00", "Fills": "0,0", "Seconds": "0.00"}
+
+
+class RunsView(pn.viewable.Viewer):  # type: ignore[misc]
+    """The runs of a project, newest first.
+
+    Parameters
+    ----------
+    project
+        Whose runs.
+    dark
+        Whether charts are drawn for a dark page.
+    on_new
+        Called when the user wants to start a run.
+
+    """
+
+    chosen = param.List(default=[], item_type=str, doc="Ids of the runs shown on the right.")
+
+    def __init__(
+        self, project: Project, *, dark: bool, on_new: Callable[[], None], **params: Any
+    ) -> None:
+        super().__init__(**params)
+        self._store = RunStore(project)
+        self._runs: list[Run] = []
+        self._rows: list[dict[str, Any]] = []
+        self._loaded = self._placing = False
+        style = [resource("widgets.css")]
+        self._study = pn.widgets.Select(options=[ALL_STUDIES], width=180, stylesheets=style)
+        self._status = pn.widgets.Select(
+            options=[ALL_STATUSES, *STATUSES], width=140, stylesheets=style
+        )
+        self._count = html(sizing_mode="fixed", width=220, align="center")
+        self._table = pn.widgets.Tabulator(
+            pd.DataFrame(columns=["id", *_row_names()]),
+            disabled=True, show_index=False, hidden_columns=["id"], selectable=True,
+            sizing_mode="stretch_width", layout="fit_columns", max_height=680, theme="simple",
+            widths=WIDTHS, formatters=_formatters(), stylesheets=[resource("table.css")],
+            text_align=dict.fromkeys(NUMBERS, "right"), margin=(8, 0),
+            configuration={"placeholder": "No run matches.", "responsiveLayout": "hide",
+                           "columns": [{"field": "Started", "responsive": 9},
+                                       {"field": "Seconds", "responsive": 8}]},
+        )  # fmt: skip
+        self._empty = html(visible=False)
+        new = pn.widgets.Button(name="Run a study", button_type="primary", stylesheets=style)
+        new.on_click(lambda _: on_new())
+        self._first = pn.Row(pn.HSpacer(), new, pn.HSpacer(), visible=False)
+        self._hint = html(
+            '<p class="muted small">Ctrl-click or Shift-click another run to compare.</p>'
+        )
+        self._detail = DetailView(project, dark=dark, on_change=self.refresh)
+        self._list = pn.Column(
+            pn.Row(self._study, self._status, self._count, margin=0), self._table, self._hint,
+            styles={"flex": "1 1 540px", "min-width": "0"}, margin=0,
+        )  # fmt: skip
+        for widget in (self._study, self._status):
+            widget.param.watch(self._filter, "value")
+        self._table.param.watch(self._click, "selection")
+
+    def __panel__(self) -> Any:
+        return pn.Column(
+            self._empty,
+            self._first,
+            pn.FlexBox(
+                self._list,
+                self._detail,
+                flex_wrap="wrap",
+                gap="24px",
+                align_items="flex-start",
+                sizing_mode="stretch_width",
+                margin=0,
+            ),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+
+    @property
+    def newest(self) -> str:
+        """Which run ended last: a new one may have brought data."""
+        return max((run.finished or "" for run in self._runs), default="")
+
+    async def refresh(self) -> None:
+        """Read the store and show what has changed."""
+        self._runs = await asyncio.to_thread(self._store.list, limit=MOST)
+        studies = [ALL_STUDIES, *sorted({run.name for run in self._runs})]
+        if self._study.options != studies:
+            self._study.options = studies
+        if not self._loaded:
+            self._loaded = True
+            if not self.chosen and self._runs:
+                self.chosen = [self._runs[0].id]
+        self._empty.visible = self._first.visible = not self._runs
+        self._list.visible = self._detail.visible = bool(self._runs)
+        if not self._runs:
+            self._empty.object = (
+                '<div class="empty"><h2>No runs yet</h2><p>Run a study here, in a notebook or with '
+                "<code>workbench backtest run studies/ema-cross.yaml</code>: it appears by itself."
+                "</p></div>"
+            )
+        self._place()
+        await self._show()
+
+    def _wanted(self) -> list[Run]:
+        study, status = self._study.value, self._status.value
+        return [
+            run
+            for run in self._runs
+            if study in (ALL_STUDIES, run.name) and status in (ALL_STATUSES, run.status)
+        ]
+
+    def _place(self) -> None:
+        """Put the rows in the table, touching only what differs; keep what is selected."""
+        rows = [_row(run) for run in self._wanted()]
+        more = f", the newest {MOST:,}" if len(self._runs) == MOST else ""
+        counted = f"{len(rows):,} run{'s' * (len(rows) != 1)}{more}"
+        self._count.object = f'<span class="muted">{counted}</span>'
+        self._placing = True
+        try:
+            if [row["id"] for row in rows] != [row["id"] for row in self._rows]:
+                self._table.value = pd.DataFrame(rows, columns=["id", *_row_names()])
+            else:
+                changed: dict[str, list[tuple[int, Any]]] = {}
+                for at, (old, new) in enumerate(zip(self._rows, rows, strict=True)):
+                    for name in _row_names():
+                        if not _equal(old[name], new[name]):
+                            changed.setdefault(name, []).append((at, new[name]))
+                if changed:
+                    self._table.patch(changed)
+            self._rows = rows
+            places = [at for at, row in enumerate(rows) if row["id"] in self.chosen]
+            if sorted(self._table.selection) != places:
+                self._table.selection = places
+        finally:
+            self._placing = False
+
+    async def _filter(self, _: Any) -> None:
+        self._place()
+
+    async def _click(self, event: Any) -> None:
+        if not self._placing:
+            self.chosen = [self._rows[at]["id"] for at in event.new if at < len(self._rows)]
+
+    @param.depends("chosen", watch=True)
+    async def _turn(self) -> None:
+        if self._loaded:
+            self._place()
+            await self._show()
+
+    async def _show(self) -> None:
+        known = {run.id: run for run in self._runs}
+        await self._detail.show(
+            [known[one] for one in self.chosen if one in known],
+            missing=[one for one in self.chosen if one not in known],
+        )
+
+
+def _row_names() -> list[str]:
+    return ["Started", "Study", "Status", "Parameters", *NUMBERS]
+
+
+def _row(run: Run) -> dict[str, Any]:
+    """Return what the table shows of a run."""
+    at = f" {run.progress:.0%}" if run.status == "running" else ""
+    return {
+        "id": run.id,
+        "Started": (run.started or run.created)[5:19].replace("T", " "),
+        "Study": run.name,
+        "Status": f'<span class="status {run.status}">{run.status}{at}</span>',
+        "Parameters": parameters(run),
+        "Return": run.statistics.get("total_return"),
+        "Sharpe": run.statistics.get("sharpe"),
+        "Fills": run.n_fills,
+        "Seconds": run.seconds,
+    }
+
+
+def parameters(run: Run) -> str:
+    """Return what a run was started with over its study's own values."""
+    items = (f"{name.rpartition('.')[2]}={value}" for name, value in run.params.items())
+    return " ".join(items) or NONE
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return bool(one == other) or (one is None and other is None)
+
+
+def _formatters() -> dict[str, Any]:
+    from bokeh.models.widgets.tables import NumberFormatter
+
+    numbers = {
+        name: NumberFormatter(format=text, nan_format=NONE, null_format=NONE, text_align="right")
+        for name, text in NUMBERS.items()
+    }
+    return {"Status": {"type": "html"}} | numbers
+
+
+__all__: Sequence[str] = ("RunsView",)
