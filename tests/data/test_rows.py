@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.data import intervals, timezones
@@ -25,6 +25,7 @@ def trades(ids: list[str], first: int = 0) -> pa.Table:
     return table("trades", "A.B", "A.B", values, price_precision=2, size_precision=0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=5), max_size=12), st.data())
 def test_the_hash_does_not_depend_on_how_rows_are_spread(
     ids: list[str], data: st.DataObject
@@ -50,6 +51,7 @@ def test_every_change_of_a_value_changes_the_hash() -> None:
     assert rows_hash(trades(["b", "a", *ids[2:]])) not in hashes
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**15), 10**15), st.integers(0, 16))
 def test_floats_of_charts_are_the_nearest_ones(units: int, precision: int) -> None:
     values = {"price": np.array([units]), "size": np.array([1]), "ts": np.array([1])}
@@ -62,6 +64,7 @@ def test_floats_of_charts_are_the_nearest_ones(units: int, precision: int) -> No
 spans = st.tuples(st.integers(0, 40), st.integers(0, 9)).map(lambda s: (s[0], s[0] + s[1]))
 
 
+@settings(deadline=None)
 @given(spans, st.lists(spans, max_size=6))
 def test_what_is_missing_and_what_is_covered_make_up_what_is_wanted(
     wanted: tuple[int, int], covered: list[tuple[int, int]]
@@ -74,6 +77,7 @@ def test_what_is_missing_and_what_is_covered_make_up_what_is_wanted(
     assert gaps == intervals.union(gaps)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
 def test_file_names_carry_every_nanosecond(one: int, other: int) -> None:
     span = (min(one, other), max(one, other))
@@ -89,6 +93,7 @@ EPOCH = dt.datetime.fromisoformat("1970-01-01")
 ZONES = ["UTC", "America/New_York", "Europe/London", "Asia/Kolkata", "Australia/Lord_Howe"]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(ZONES), st.lists(st.integers(0, 2_000_000_000), min_size=1, max_size=30))
 def test_local_times_as_the_standard_library_has_them(name: str, seconds: list[int]) -> None:
     zone = ZoneInfo(name)
