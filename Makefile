@@ -37,6 +37,9 @@ check: setup ## ruff, mypy, import-linter
 lab: setup ## JupyterLab on this project
 	$(BIN)/jupyter lab --notebook-dir=.
 
+dashboard: setup ## The dashboard in a browser
+	$(BIN)/workbench dashboard
+
 bench: setup ## Every speed claim, measured here
 	$(BIN)/python -m benchmarks
 

@@ -98,6 +98,6 @@ def test_no_module_is_too_long() -> None:
     long = {
         str(path.relative_to(ROOT)): count
         for path in (ROOT / "workbench").rglob("*.py")
-        if (count := len(path.read_text().splitlines())) > 420
+        if (count := len(path.read_text().splitlines())) > 430
     }
     assert not long

@@ -82,7 +82,7 @@ Issues = Callable[..., Sequence[Issue]]
         ("[1_000_000 USD]", "[1e400 USD]", 20, "venues.0.balances.0", "at most 17014118346045"),
         ("[1_000_000 USD]", "[1e-400 USD]", 20, "venues.0.balances.0", "at most 16 decimals"),
         ("currency: USD, base: GBP", "currency: USS, base: GBP", 16, "data.1.definition.currency",
-         "unknown currency 'USS'; did you mean '"),
+         "unknown currency 'USS'. Did you mean '"),
         ("2005-01-01\n", "2005-13-01\n", 7, "data.0.start", "no such day or time: '2005-13-01'"),
         ("2005-01-01\n", "2005\n", 7, "data.0.start", "a date or a time, such as 2024-01-31 or"),
         ("2005-01-01\n", "1969-01-01\n", 7, "data.0.start", "dates run from 1970-01-01 to 2261-12"),

@@ -68,7 +68,7 @@ class Dashboard(pn.viewable.Viewer):  # type: ignore[misc]
             if self.tab == "data":
                 await self.data.refresh(self.runs.newest)
             self._trouble.object = ""
-        except Exception as error:  # noqa: BLE001 - a page that stands still without a word is worse
+        except Exception as error:  # a page that stands still without a word is worse
             self._trouble.object = failure(error, "The page cannot be brought up to date")
         self._ticks += 1
 
@@ -109,9 +109,13 @@ def page(project: Project | None = None) -> Any:
         pn.state.onload(dashboard.tick)
         if pn.state.location:
             pn.state.location.sync(dashboard, {"tab": "tab", "selected": "runs"})
-    except Exception as error:  # noqa: BLE001 - the page would be a spinner that never ends
+    except Exception as error:  # the page would be a spinner that never ends
         body = html(failure(error, "The dashboard cannot be shown"))
-    template = pn.Template(resource("page.html"), theme=theme, design="native")
+    template = pn.Template(
+        resource("page.html"),
+        theme=pn.theme.DarkTheme if dark else pn.theme.DefaultTheme,
+        design=pn.theme.Native,
+    )
     template.add_variable("css", resource("page.css"))
     template.add_variable("cookie", THEME_COOKIE)
     template.add_variable("project", where)

@@ -11,7 +11,7 @@ from typing import Any
 import panel as pn
 
 from workbench import backtest
-from workbench.app.look import failure, figure, html, notice, pairs, resource
+from workbench.app.look import drawing, failure, figure, html, notice, pairs, resource
 from workbench.backtest import Run
 from workbench.backtest.glossary import NONE, TERMS, duration, written
 from workbench.backtest.model import FINISHED
@@ -109,7 +109,7 @@ class DetailView(pn.viewable.Viewer):  # type: ignore[misc]
                 drawn = await asyncio.to_thread(_draw, one, self._dark)
             else:
                 drawn = await asyncio.to_thread(_compare, runs, self._dark)
-        except Exception as error:  # noqa: BLE001 - said where the charts would be
+        except Exception as error:  # said where the charts would be
             drawn = [failure(error, "The charts cannot be drawn")]
         if key == self._key:  # something else may have been selected meanwhile
             self._charts.objects = [_pane(each) for each in drawn]
@@ -120,7 +120,7 @@ class DetailView(pn.viewable.Viewer):  # type: ignore[misc]
         try:
             await asyncio.to_thread(backtest.cancel, run.id, project=self._project)
             await self._on_change()
-        except Exception as error:  # noqa: BLE001 - said beside the button
+        except Exception as error:  # said beside the button
             self._said.object = failure(error, "The run cannot be cancelled")
 
     async def _write_report(self) -> Any:
@@ -150,13 +150,14 @@ def _draw(run: Run, dark: bool) -> list[Any]:
 
     if not (run.folder / "equity.parquet").is_file():
         return []
-    names = list(charts.prices_of(run))[:MAX_PRICE_CHARTS]
-    chosen = [charts.equity(run), charts.drawdowns(run)]
-    chosen += [charts.price(run, name) for name in names]
-    figures = [figure(chart, dark=dark) for chart in chosen]
-    for each in figures:
-        each.x_range = figures[0].x_range  # they zoom together
-    return [*figures, figure(charts.monthly(run), dark=dark)]
+    with drawing:
+        names = list(charts.prices_of(run))[:MAX_PRICE_CHARTS]
+        chosen = [charts.equity(run), charts.drawdowns(run)]
+        chosen += [charts.price(run, name) for name in names]
+        figures = [figure(chart, dark=dark) for chart in chosen]
+        for each in figures:
+            each.x_range = figures[0].x_range  # they zoom together
+        return [*figures, figure(charts.monthly(run), dark=dark)]
 
 
 def _compare(runs: Sequence[Run], dark: bool) -> list[Any]:
@@ -171,9 +172,12 @@ def _compare(runs: Sequence[Run], dark: bool) -> list[Any]:
     ]
     parts: list[Any] = []
     if drawn:
-        chart = charts.compare_equity(*map(list, zip(*drawn, strict=True)))
-        parts.append(figure(chart, dark=dark))
-    if left := [label for run, label in zip(runs, labels, strict=True) if (run, label) not in drawn]:
+        with drawing:
+            chart = charts.compare_equity([run for run, _ in drawn], [label for _, label in drawn])
+            parts.append(figure(chart, dark=dark))
+    if left := [
+        label for run, label in zip(runs, labels, strict=True) if (run, label) not in drawn
+    ]:
         parts.append(notice("hint", f"Without an equity curve: {', '.join(left)}"))
     table = comparison.table(runs)
     heads = "".join(f"<th>{escape(label)}</th>" for label in labels)
@@ -262,5 +266,5 @@ def _facts(run: Run) -> str:
 
 def _dataset(spec: dict[str, Any]) -> str:
     span = [str(spec[name])[:10] for name in ("start", "end") if spec.get(name)]
-    kind = spec.get("bars") or spec.get("kind") or ""
+    kind = spec.get("bars") or spec.get("ticks") or ""
     return " ".join([str(spec.get("instrument", "")), str(kind), " to ".join(span)]).strip()

@@ -61,7 +61,7 @@ class Job:
             self.run = running.wait()
         except WorkbenchError as error:
             self.error = error
-        except Exception as error:  # noqa: BLE001 - a thread's exception would be seen by nobody
+        except Exception as error:  # a thread's exception would be seen by nobody
             self.error = RunError(f"internal error: {type(error).__name__}: {error}")
         finally:
             _under_way.discard(self)

@@ -17,8 +17,8 @@ THEME_COOKIE = "workbench-theme"
 
 _NIGHT_DIVERGING = ("#ff9245", "#8a5230", "#1c252e", "#28597b", "#4fb0ea")
 
-# HoloViews keeps options and its current backend in globals: one thread draws at a time.
-_drawing = threading.Lock()
+drawing = threading.Lock()
+"""HoloViews keeps options in globals: hold this while making charts and drawing them."""
 
 
 @cache
@@ -66,12 +66,11 @@ def pairs(rows: Mapping[str, str]) -> str:
 def figure(chart: Any, *, dark: bool) -> Any:
     """Draw a chart of `workbench.backtest.charts` as a Bokeh figure.
 
-    May be called from any thread: the figure belongs to no document yet.
+    May be called from any thread that holds `drawing`: the figure belongs to no document yet.
     """
     from workbench.backtest.style import holoviews
 
-    with _drawing:
-        drawn = holoviews().render(chart, backend="bokeh")
+    drawn = holoviews().render(chart, backend="bokeh")
     drawn.sizing_mode = "stretch_width"
     if dark:
         _at_night(drawn)

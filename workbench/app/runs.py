@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from html import escape
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -12,7 +11,7 @@ import panel as pn
 import param
 
 from workbench.app.detail import DetailView
-from workbench.app.look import html, notice, resource
+from workbench.app.look import html, resource
 from workbench.backtest import Run, RunStore
 from workbench.backtest.glossary import NONE
 from workbench.core.project import Project
@@ -220,6 +219,3 @@ def _formatters() -> dict[str, Any]:
         for name, text in NUMBERS.items()
     }
     return {"Status": {"type": "html"}} | numbers
-
-
-__all__: Sequence[str] = ("RunsView",)

@@ -15,6 +15,7 @@ COMMANDS = {
     "init": ("project", "Make a project: studies, strategies, notebooks, data."),
     "demo": ("project", "Real data, notebooks over a small grid, a report."),
     "lab": ("project", "Open JupyterLab on this project."),
+    "dashboard": ("dashboard", "Serve the dashboard on this machine."),
     "config": ("config", "Check, show, store and compare studies."),
     "data": ("data", "Plan, fetch, list and import market data."),
     "backtest": ("backtest", "Run a study once."),

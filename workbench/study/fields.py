@@ -125,8 +125,8 @@ def _currency(value: object) -> str:
     if code in PRECISION:
         return code
     near = nearest(code, PRECISION)
-    hint = f"Did you mean '{near}'?" if near else "such as USD, EUR, BTC, USDT"
-    raise wrong(f"unknown currency {shown(value)}; {hint}")
+    hint = f"Did you mean '{near}'?" if near else "Such as USD, EUR, BTC, USDT"
+    raise wrong(f"unknown currency {shown(value)}. {hint}")
 
 
 _number = re.compile(_NUMBER)
