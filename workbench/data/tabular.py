@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -231,7 +232,8 @@ def read_csv(
             reason = str(error).splitlines()[0]
             raise InputError(Issue(f"is not a CSV file: {reason}", file=shown)) from None
     lines = _Lines(path, delimiter, header_line, len(places), strict=bool(misshapen))
-    wrong = lines.misshapen() if misshapen else []
+    # Rows pyarrow left out are never passed over, even where their lines cannot be told.
+    wrong = (lines.misshapen() or [header_line + 1]) if misshapen else []
     if table is None:
         return Raw({}, 0, lines, "line", wrong)
     columns = {name: table.column(place) for name, place in where.items()}
@@ -255,34 +257,42 @@ class _Lines:
     def __call__(self, rows: Any) -> list[int]:
         if self._numbers is None:
             self._numbers = self._scan()
-        return [int(self._numbers[row]) for row in rows]
+        # Where quotes are out of step the last line is the best there is to name.
+        last = len(self._numbers) - 1
+        return [int(self._numbers[min(row, last)]) if last >= 0 else self.header for row in rows]
 
     def _scan(self) -> Any:
         """Return the line number of each row: blank and misshapen lines are no rows."""
-        if self.strict:
-            wrong = set(self.misshapen())
-            return [number for number, _ in self._filled() if number not in wrong]
-        content = np.frombuffer(self._content(), dtype=np.uint8)
-        ends = np.append(np.flatnonzero(content == ord("\n")), len(content))
+        content = self._content()
+        if self.strict or b'"' in content:
+            return [number for number, width in self._rows(content) if width == self.width]
+        letters = np.frombuffer(content, dtype=np.uint8)
+        ends = np.append(np.flatnonzero(letters == ord("\n")), len(letters))
         lengths = np.diff(ends, prepend=-1) - 1
         filled = np.flatnonzero(lengths) + 1
         return filled[filled > self.header]
 
     def misshapen(self) -> list[int]:
         """Return the lines with another number of cells than the header."""
-        wrong = []
-        for number, line in self._filled():
-            try:
-                cells = next(csv.reader([line.decode("latin-1")], delimiter=self.delimiter))
-            except csv.Error:
-                cells = []
-            if len(cells) != self.width:
-                wrong.append(number)
-        return wrong
+        rows = self._rows(self._content())
+        return [number for number, width in rows if width != self.width]
 
-    def _filled(self) -> list[tuple[int, bytes]]:
-        lines = enumerate(self._content().split(b"\n"), start=1)
-        return [(number, line) for number, line in lines if line and number > self.header]
+    def _rows(self, content: bytes) -> list[tuple[int, int]]:
+        """Return first line and number of cells of each row; a quoted cell may span lines."""
+        found: list[tuple[int, int]] = []
+        lines = io.StringIO(content.decode("latin-1"), newline="\n")
+        reader = csv.reader(lines, delimiter=self.delimiter)
+        number = 1
+        while True:
+            try:
+                width = len(next(reader))
+            except StopIteration:
+                return found
+            except csv.Error:
+                width = -1
+            if width and number > self.header:
+                found.append((number, width))
+            number = reader.line_num + 1
 
     def _content(self) -> bytes:
         """Return the file with one kind of line end: pyarrow takes all three."""
