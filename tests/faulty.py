@@ -84,6 +84,11 @@ class Faulty(Strategy):
         self.strike("on_position_opened")
 
     def on_stop(self) -> None:
+        if self.settings.fault == "disk_full":
+            import resource
+
+            # From here on no file of this process may grow: what is written next fails.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
         self.strike("on_stop")
 
 

@@ -101,6 +101,17 @@ def test_an_abort_fails_the_run_with_the_signal(project, faulty) -> None:
     assert only_run(project).status == "failed"
 
 
+def test_a_full_disk_while_the_result_is_written_fails_the_run(project, faulty) -> None:
+    with pytest.raises(RunError):
+        backtest.run(faulty("disk_full"))
+    run = only_run(project)
+    assert run.status == "failed"
+    assert "File too large" in run.error
+    assert not list(run.folder.glob("*.parquet"))
+    assert not list(run.folder.glob("*.tmp"))
+    assert backtest.run(faulty("")).status == "done", "the store is not hurt"
+
+
 @pytest.mark.parametrize("fault", ["no_trade", "nothing"])
 def test_no_trade_is_a_result_plainly_labelled(project, faulty, fault) -> None:
     run = backtest.run(faulty(fault))

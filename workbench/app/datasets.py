@@ -14,7 +14,7 @@ from workbench import data
 from workbench.app.look import failure, html, notice, resource
 from workbench.core.project import Project
 
-NUMBERS = {"Rows": "0,0", "Files": "0,0", "Size": "0.0 b", "Gaps": "0,0"}
+NUMBERS = {"Rows": "0,0", "Size": "0.0 b", "Gaps": "0,0"}
 
 
 class DataView(pn.viewable.Viewer):  # type: ignore[misc]
@@ -46,7 +46,7 @@ class DataView(pn.viewable.Viewer):  # type: ignore[misc]
             pd.DataFrame(columns=_COLUMNS),
             disabled=True, show_index=False, selectable=False, sizing_mode="stretch_width",
             layout="fit_data_stretch", formatters=_formatters(), theme="simple", margin=0,
-            text_align=dict.fromkeys(NUMBERS, "right"), stylesheets=[resource("table.css")],
+            header_align=dict.fromkeys(NUMBERS, "right"), stylesheets=[resource("table.css")],
             visible=False,
         )  # fmt: skip
         self._broken = html()
@@ -102,27 +102,22 @@ class DataView(pn.viewable.Viewer):  # type: ignore[misc]
             self._said.object = (
                 f'<p class="muted">{count}, {rows:,} rows in <code>{where}</code></p>'
             )
-        told = [f"{one['path']}: {one['reason']}" for one in broken]
         title = "Files that cannot be used (workbench data fetch STUDY fetches them again)"
-        self._broken.object = notice("failure", title, told) if told else ""
+        reasons = [f"{one['path']}: {one['reason']}" for one in broken]
+        self._broken.object = notice("failure", title, reasons) if reasons else ""
 
 
-_COLUMNS = [
-    "Dataset",
-    "Type",
-    "First (UTC)",
-    "Last (UTC)",
-    *NUMBERS,
-    "Largest gaps (UTC)",
-    "Source",
-]
+_COLUMNS = (
+    "Dataset", "Type", "Source", "First (UTC)", "Last (UTC)", "Rows", "Size", "Gaps",
+    "Largest gap (UTC)",
+)  # fmt: skip
 
 
 def _row(one: dict[str, Any]) -> dict[str, Any]:
-    spans = [f"{_minute(start)} to {_minute(end)}" for start, end in one["largest_gaps"]]
+    gaps = [f"{_minute(start)} to {_minute(end)}" for start, end in one["largest_gaps"]]
     values = (
-        one["identity"], one["kind"], _minute(one["start"]), _minute(one["end"]), one["rows"],
-        one["files"], one["bytes"], one["gaps"], "; ".join(spans), one["provider"] or "",
+        one["identity"], one["kind"], one["provider"] or "", _minute(one["start"]),
+        _minute(one["end"]), one["rows"], one["bytes"], one["gaps"], gaps[0] if gaps else "",
     )  # fmt: skip
     return dict(zip(_COLUMNS, values, strict=True))
 

@@ -19,6 +19,11 @@ from workbench.core.project import Project
 
 MAX_PRICE_CHARTS = 3
 
+CARD = {
+    "background": "var(--paper)", "border": "1px solid var(--rule)", "border-radius": "10px",
+    "padding": "12px 14px",
+}  # fmt: skip
+
 TILES = (
     ("net_profit", True), ("total_return", True), ("cagr", True), ("sharpe", False),
     ("max_drawdown", False), ("volatility", False), ("trades", False), ("win_rate", False),
@@ -54,7 +59,7 @@ class DetailView(pn.viewable.Viewer):  # type: ignore[misc]
         style = [resource("widgets.css")]
         self._head, self._progress, self._said = html(), html(), html()
         self._messages, self._figures, self._facts = html(), html(), html()
-        self._charts = pn.Column(sizing_mode="stretch_width", margin=0)
+        self._charts = pn.Column(sizing_mode="stretch_width", margin=0, styles=CARD)
         self._report = pn.widgets.FileDownload(
             callback=self._write_report, filename="report.html", label="Download report",
             icon=None, stylesheets=style, margin=0, width=150, visible=False,
@@ -100,7 +105,8 @@ class DetailView(pn.viewable.Viewer):  # type: ignore[misc]
         self._figures.object = _tiles(one) if one else ""
         self._facts.object = _facts(one) if one else ""
         drawable = bool(runs) and all(run.status in FINISHED for run in runs)
-        self._charts.objects = [html('<p class="muted">Drawing the charts …</p>')] * drawable
+        self._charts.visible = drawable
+        self._charts.objects = [html('<p class="muted">Drawing the charts …</p>')]
         if not drawable:
             return
         try:
@@ -113,6 +119,7 @@ class DetailView(pn.viewable.Viewer):  # type: ignore[misc]
             drawn = [failure(error, "The charts cannot be drawn")]
         if key == self._key:  # something else may have been selected meanwhile
             self._charts.objects = [_pane(each) for each in drawn]
+            self._charts.visible = bool(drawn)
 
     async def _stop(self, _: Any) -> None:
         (run,) = self._runs

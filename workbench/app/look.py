@@ -28,11 +28,13 @@ def resource(name: str) -> str:
 
 
 def html(content: str = "", **options: Any) -> Any:
-    """Return a pane of HTML, with the styles of the page's pieces."""
+    """Return a pane of HTML, with the styles of the page's pieces; an empty one takes no room."""
     import panel as pn
 
     settings = {"sizing_mode": "stretch_width", "margin": 0} | options
-    return pn.pane.HTML(content, stylesheets=[resource("pieces.css")], **settings)
+    pane = pn.pane.HTML(content, stylesheets=[resource("pieces.css")], **settings)
+    pane.visible = pane.param.object.rx().rx.bool()
+    return pane
 
 
 def notice(tone: str, title: str, lines: Iterable[str] = (), pre: str = "") -> str:

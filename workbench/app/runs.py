@@ -22,8 +22,8 @@ STATUSES = ("queued", "running", "done", "failed", "cancelled")
 ALL_STUDIES, ALL_STATUSES = "All studies", "All statuses"
 
 WIDTHS = {
-    "Started": 118, "Study": 128, "Status": 104, "Return": 84, "Sharpe": 74, "Fills": 66,
-    "Seconds": 82,
+    "Started": 126, "Study": 124, "Status": 116, "Return": 84, "Sharpe": 72, "Fills": 64,
+    "Seconds": 78,
 }  # fmt: skip
 NUMBERS = {"Return": "0.00 %", "Sharpe": "0.00", "Fills": "0,0", "Seconds": "0.00"}
 
@@ -53,20 +53,23 @@ class RunsView(pn.viewable.Viewer):  # type: ignore[misc]
         self._rows: list[dict[str, Any]] = []
         self._loaded = self._placing = False
         style = [resource("widgets.css")]
-        self._study = pn.widgets.Select(options=[ALL_STUDIES], width=180, stylesheets=style)
-        self._status = pn.widgets.Select(
-            options=[ALL_STATUSES, *STATUSES], width=140, stylesheets=style
+        self._study = pn.widgets.Select(
+            options=[ALL_STUDIES], width=180, margin=0, stylesheets=style
         )
-        self._count = html(sizing_mode="fixed", width=220, align="center")
+        self._status = pn.widgets.Select(
+            options=[ALL_STATUSES, *STATUSES], width=140, margin=0, stylesheets=style
+        )
+        self._count = html(sizing_mode=None, width=220, align="center")
         self._table = pn.widgets.Tabulator(
             pd.DataFrame(columns=["id", *_row_names()]),
             disabled=True, show_index=False, hidden_columns=["id"], selectable=True,
             sizing_mode="stretch_width", layout="fit_columns", max_height=680, theme="simple",
             widths=WIDTHS, formatters=_formatters(), stylesheets=[resource("table.css")],
-            text_align=dict.fromkeys(NUMBERS, "right"), margin=(8, 0),
+            margin=(12, 0, 6, 0), header_align=dict.fromkeys(NUMBERS, "right"),
             configuration={"placeholder": "No run matches.", "responsiveLayout": "hide",
-                           "columns": [{"field": "Started", "responsive": 9},
-                                       {"field": "Seconds", "responsive": 8}]},
+                           "columns": [{"field": "Started", "responsive": 8},
+                                       {"field": "Seconds", "responsive": 9},
+                                       {"field": "Parameters", "minWidth": 90}]},
         )  # fmt: skip
         self._empty = html(visible=False)
         new = pn.widgets.Button(name="Run a study", button_type="primary", stylesheets=style)
@@ -77,8 +80,8 @@ class RunsView(pn.viewable.Viewer):  # type: ignore[misc]
         )
         self._detail = DetailView(project, dark=dark, on_change=self.refresh)
         self._list = pn.Column(
-            pn.Row(self._study, self._status, self._count, margin=0), self._table, self._hint,
-            styles={"flex": "1 1 540px", "min-width": "0"}, margin=0,
+            pn.Row(self._study, self._status, self._count, margin=0, styles={"gap": "12px"}), self._table, self._hint,
+            styles={"flex": "1 1 540px", "min-width": "0", "position": "sticky", "top": "12px"}, margin=0,
         )  # fmt: skip
         for widget in (self._study, self._status):
             widget.param.watch(self._filter, "value")

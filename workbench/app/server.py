@@ -25,7 +25,7 @@ def serve(
     *,
     port: int = PORT,
     show: bool = False,
-    on_ready: Callable[[str], None] = lambda url: None,
+    on_ready: Callable[[str], None],
 ) -> None:
     """Serve the dashboard of a project until the process is told to stop.
 
@@ -74,10 +74,7 @@ def serve(
         include_cookies=["workbench-theme"],
     )
 
-    def stop(number: int, frame: object) -> None:
-        loop.add_callback_from_signal(loop.stop)
-
-    before = signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, lambda *_: loop.add_callback_from_signal(loop.stop))
     server.start()
     url = f"http://{HOST}:{port}/login?token={token}"
     loop.add_callback(on_ready, url)
@@ -173,8 +170,8 @@ def _same(given: str, token: str) -> bool:
 
 _REFUSED = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>NT Workbench</title>
 <meta name="color-scheme" content="light dark">
-<body style="font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto; padding: 0 1rem">
-<h1 style="font-size: 1.5rem">This dashboard asks for its token</h1>
+<style>body { font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto; }</style>
+<h1>This dashboard asks for its token</h1>
 <p>Open the address that <code>workbench dashboard</code> printed in its terminal: it ends in
-<code>/login?token=…</code> and is good until that command ends.</p></body></html>
+<code>/login?token=…</code> and is good until that command ends.</p></html>
 """

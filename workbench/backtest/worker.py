@@ -18,6 +18,7 @@ from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd  # noqa: F401 - the engine imports it when it is built: better while we wait
 import pyarrow as pa
 import pyarrow.parquet as pq
 
