@@ -88,7 +88,7 @@ class Faulty(Strategy):
             import resource
 
             # From here on no file of this process may grow: what is written next fails.
-            resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         self.strike("on_stop")
 
 

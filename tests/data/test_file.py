@@ -95,7 +95,7 @@ print(json.dumps([str(instrument.id), *map(str, rows)]))
             QUOTES,
             "timestamp,bid,ask",
             ["2024-01-02 09:30:00.123456789,1.25,1.25001"] * 2,
-            ["GBP/USD.SIM,1.25000,1.25001,1,1,1704187800123456789"] * 2,
+            ["GBP/USD.SIM,1.25000,1.25001,1000000000,1000000000,1704187800123456789"] * 2,
         ),
         (
             TRADES | {"definition": {**PAIR, "size_precision": 2}},
@@ -170,7 +170,7 @@ def test_columns_delimiter_and_format_can_be_named(project: Project) -> None:
     columns = {"timestamp": "When", "open": "O", "high": "H", "low": "L", "close": "C"}
     _, table, _ = imported(project, path=str(path), format="csv", delimiter=";", columns=columns)
     assert closes(table) == [("2024-01-02T09:30:00Z", 2.0), ("2024-01-02T09:31:00Z", 3.0)]
-    assert table["volume"].to_pylist() == [1.0, 1.0]
+    assert table["volume"].to_pylist() == [1e9, 1e9]
 
 
 @pytest.mark.parametrize(

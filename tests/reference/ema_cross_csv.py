@@ -37,7 +37,7 @@ from workbench.strategies.ema_cross import EMACross, EMACrossConfig
 
 csv_path = Path(sys.argv[1])
 fast, slow = (int(text) for text in (sys.argv[2:4] or ("10", "50")))
-volume = Quantity.from_str(sys.argv[4] if len(sys.argv) > 4 else "1")
+volume = Quantity.from_str(sys.argv[4] if len(sys.argv) > 4 else "1000000000")
 
 venue = Venue("SIM")
 usd = Currency.from_str("USD")

@@ -45,11 +45,16 @@ class Dashboard(pn.viewable.Viewer):  # type: ignore[misc]
         self.runs = RunsView(project, dark=dark, on_new=self._to_launch)
         self.launch = LaunchView(project, on_open=self._open)
         self.data = DataView(project, on_new=self._to_launch)
-        views = zip(
-            ("Runs", "Run a study", "Data"), (self.runs, self.launch, self.data), strict=True
-        )
+        views = (self.runs, self.launch, self.data)
+        # A hidden view would still take its room: only the one in front is there.
+        self._fronts = [
+            pn.Column(view, sizing_mode="stretch_width", margin=0, visible=not at)
+            for at, view in enumerate(views)
+        ]
         self._tabs = pn.Tabs(
-            *views, sizing_mode="stretch_width", stylesheets=[resource("widgets.css")]
+            *zip(("Runs", "Run a study", "Data"), self._fronts, strict=True),
+            sizing_mode="stretch_width",
+            stylesheets=[resource("widgets.css")],
         )
         self._tabs.param.watch(self._turned, "active")
         self.runs.param.watch(self._chosen, "chosen")
@@ -76,6 +81,8 @@ class Dashboard(pn.viewable.Viewer):  # type: ignore[misc]
     def _follow(self) -> None:
         """Show what the page's address asks for."""
         self._tabs.active = TABS.index(self.tab)
+        for name, front in zip(TABS, self._fronts, strict=True):
+            front.visible = name == self.tab
         self.runs.chosen = [one for one in self.selected.split(",") if one]
 
     def _turned(self, event: Any) -> None:

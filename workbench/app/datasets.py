@@ -114,17 +114,23 @@ _COLUMNS = (
 
 
 def _row(one: dict[str, Any]) -> dict[str, Any]:
-    gaps = [f"{_minute(start)} to {_minute(end)}" for start, end in one["largest_gaps"]]
+    gap = next((_gap(start, end) for start, end in one["largest_gaps"]), "")
     values = (
         one["identity"], one["kind"], one["provider"] or "", _minute(one["start"]),
-        _minute(one["end"]), one["rows"], one["bytes"], one["gaps"], gaps[0] if gaps else "",
+        _minute(one["end"]), one["rows"], one["bytes"], one["gaps"], gap,
     )  # fmt: skip
     return dict(zip(_COLUMNS, values, strict=True))
 
 
+def _gap(start: str, end: str) -> str:
+    """Return a gap to the minute, or to the day where it is longer than one."""
+    first, last = _minute(start), _minute(end)
+    return f"{first} to {last}" if first[:10] == last[:10] else f"{first[:10]} to {last[:10]}"
+
+
 def _minute(time: str | None) -> str:
-    """Cut an ISO 8601 time to the minute, or to the day where it is midnight."""
-    return (time or "")[:16].replace("T", " ").removesuffix(" 00:00")
+    """Cut an ISO 8601 time to the minute."""
+    return (time or "")[:16].replace("T", " ")
 
 
 def _formatters() -> dict[str, Any]:

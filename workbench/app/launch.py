@@ -23,6 +23,12 @@ from workbench.study.overlay import parameter_overrides
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
+_NO_STUDIES = (
+    '<div class="empty"><h2>No studies yet</h2><p>A study is one YAML file in <code>{}</code>: '
+    "data, venues, strategy and its parameters. Put one there, or make a project with examples: "
+    "<code>workbench init DIR</code>.</p></div>"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
@@ -76,7 +82,7 @@ class LaunchView(pn.viewable.Viewer):  # type: ignore[misc]
         self._cancel = self._button("Cancel", "danger", self._stop, visible=False)
         self._open = self._button("Open the run", "default", self._show, visible=False)
         self._progress, self._result = html(), html()
-        self._empty = html(visible=False)
+        self._empty = html()
         left = pn.Column(
             self._select, self._about, self._issues, self._form,
             pn.Row(self._run, self._cancel, self._open, styles={"gap": "10px"}, margin=(6, 0)),
@@ -106,16 +112,10 @@ class LaunchView(pn.viewable.Viewer):  # type: ignore[misc]
         found = await asyncio.to_thread(_files, folder)
         if found != self._select.options:
             self._select.options = found
-        self._body.visible, self._empty.visible = bool(found), not found
-        if not found:
-            self._empty.object = (
-                '<div class="empty"><h2>No studies yet</h2><p>A study is one YAML file in '
-                f"<code>{escape(str(folder))}</code>: data, venues, strategy and its parameters. "
-                "Put one there, or make a project with examples: <code>workbench init DIR</code>."
-                "</p></div>"
-            )
-            return
-        await self._inspect()
+        self._body.visible = bool(found)
+        self._empty.object = "" if found else _NO_STUDIES.format(escape(str(folder)))
+        if found:
+            await self._inspect()
 
     async def _selected(self, _: Any) -> None:
         await self._inspect()

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from workbench.backtest.style import DARK
+from workbench.backtest.style import DARK, PAPER
 from workbench.core.errors import InputError, WorkbenchError
 
 THEME_COOKIE = "workbench-theme"
@@ -86,6 +86,7 @@ def _at_night(drawn: Any) -> None:
     for model in drawn.references():
         if isinstance(model, ColorMapper) and hasattr(model, "low"):
             model.palette = _blend(_NIGHT_DIVERGING, len(model.palette))
+            model.nan_color = DARK[PAPER]
             continue
         for name in model.properties():
             if not name.endswith("_color"):

@@ -22,10 +22,15 @@ STATUSES = ("queued", "running", "done", "failed", "cancelled")
 ALL_STUDIES, ALL_STATUSES = "All studies", "All statuses"
 
 WIDTHS = {
-    "Started": 126, "Study": 124, "Status": 116, "Return": 84, "Sharpe": 72, "Fills": 64,
-    "Seconds": 78,
+    "Started": 126, "Study": 112, "Status": 118, "Return": 82, "Sharpe": 68, "Fills": 60,
+    "Seconds": 76,
 }  # fmt: skip
-NUMBERS = {"Return": "0.00 %", "Sharpe": "0.00", "Fills": "0,0", "Seconds": "0.00"}
+_NO_RUNS = (
+    '<div class="empty"><h2>No runs yet</h2><p>Run a study here, in a notebook or with '
+    "<code>workbench backtest run studies/ema-cross.yaml</code>: it appears by itself.</p></div>"
+)
+
+NUMBERS = {"Return": "+0.00 %", "Sharpe": "0.00", "Fills": "0,0", "Seconds": "0.00"}
 
 
 class RunsView(pn.viewable.Viewer):  # type: ignore[misc]
@@ -71,7 +76,7 @@ class RunsView(pn.viewable.Viewer):  # type: ignore[misc]
                                        {"field": "Seconds", "responsive": 9},
                                        {"field": "Parameters", "minWidth": 90}]},
         )  # fmt: skip
-        self._empty = html(visible=False)
+        self._empty = html()
         new = pn.widgets.Button(name="Run a study", button_type="primary", stylesheets=style)
         new.on_click(lambda _: on_new())
         self._first = pn.Row(pn.HSpacer(), new, pn.HSpacer(), visible=False)
@@ -79,9 +84,10 @@ class RunsView(pn.viewable.Viewer):  # type: ignore[misc]
             '<p class="muted small">Ctrl-click or Shift-click another run to compare.</p>'
         )
         self._detail = DetailView(project, dark=dark, on_change=self.refresh)
+        filters = pn.Row(self._study, self._status, self._count, margin=0, styles={"gap": "12px"})
         self._list = pn.Column(
-            pn.Row(self._study, self._status, self._count, margin=0, styles={"gap": "12px"}), self._table, self._hint,
-            styles={"flex": "1 1 540px", "min-width": "0", "position": "sticky", "top": "12px"}, margin=0,
+            filters, self._table, self._hint, margin=0,
+            styles={"flex": "1 1 600px", "min-width": "0", "position": "sticky", "top": "12px"},
         )  # fmt: skip
         for widget in (self._study, self._status):
             widget.param.watch(self._filter, "value")
@@ -119,14 +125,9 @@ class RunsView(pn.viewable.Viewer):  # type: ignore[misc]
             self._loaded = True
             if not self.chosen and self._runs:
                 self.chosen = [self._runs[0].id]
-        self._empty.visible = self._first.visible = not self._runs
+        self._first.visible = not self._runs
         self._list.visible = self._detail.visible = bool(self._runs)
-        if not self._runs:
-            self._empty.object = (
-                '<div class="empty"><h2>No runs yet</h2><p>Run a study here, in a notebook or with '
-                "<code>workbench backtest run studies/ema-cross.yaml</code>: it appears by itself."
-                "</p></div>"
-            )
+        self._empty.object = "" if self._runs else _NO_RUNS
         self._place()
         await self._show()
 

@@ -58,11 +58,19 @@ def main() -> int:
         print(json.dumps({"issues": [issue.to_dict() for issue in error.issues]}), file=events)
         return EXIT_REFUSED
     except WorkbenchError as error:
-        store.finish(run_id, "failed", error=str(error))
+        return _fail(store, run_id, str(error))
     except OSError as error:
-        store.finish(run_id, "failed", error=f"writing the result failed: {error}")
+        return _fail(store, run_id, f"the result could not be written: {error}")
     except MemoryError:
-        store.finish(run_id, "failed", error="out of memory")
+        return _fail(store, run_id, "out of memory")
+
+
+def _fail(store: RunStore, run_id: str, reason: str) -> int:
+    """Mark the run failed; where even that cannot be written, the starting process will."""
+    try:
+        store.finish(run_id, "failed", error=reason)
+    except WorkbenchError:
+        print(reason, flush=True)
     return EXIT_FAILED
 
 

@@ -29,19 +29,20 @@ def plan(study: str, over: list[str], params: list[str], as_json: bool) -> int:
         for line in found["notes"]:
             say(f"note     {line}")
         cost = found["cost"]
-        say(f"{found['requests']} requests, about {found['rows']:,} rows, "
-            f"{found['bytes']:,} bytes, {cost['amount']} {cost['currency']}")  # fmt: skip
+        rows, size = ("unknown" if n is None else f"{n:,}" for n in (found["rows"], found["bytes"]))
+        money = f"{cost['amount']} {cost['currency']}"
+        say(f"{found['requests']} requests, {rows} rows, {size} bytes, {money}")
 
     emit(found, as_json, text)
     return 0
 
 
-def _fetch(document: Any, study: str, replace: bool, as_json: bool) -> int:
+def _fetch(document: Any, study: str, replace: bool, as_json: bool, only: str | None = None) -> int:
     from workbench import data as room
 
     with progress_bar() as on_progress:
         result = room.fetch(
-            document, project_of(study), replace=replace, on_progress=on_progress
+            document, project_of(study), replace=replace, only=only, on_progress=on_progress
         ).to_dict()
     emit(
         result,
@@ -76,10 +77,9 @@ def fetch(study: str, over: list[str], params: list[str], replace: bool, as_json
 def import_(study: str, over: list[str], params: list[str], replace: bool, as_json: bool) -> int:
     """Import the files STUDY names into the catalog (its 'provider: file' data only)."""
     document = load_study(study, over, params)
-    files = tuple(spec for spec in document.data if spec.provider == "file")
-    if not files:
+    if all(spec.provider != "file" for spec in document.data):
         raise document.error("has no data with 'provider: file' to import", "data")
-    return _fetch(document.model_copy(update={"data": files}), study, replace, as_json)
+    return _fetch(document, study, replace, as_json, only="file")
 
 
 @data.command(name="list")

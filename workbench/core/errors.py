@@ -43,7 +43,9 @@ class Issue:
         where = self.file or ""
         if self.file and self.line is not None:
             where += f":{self.line}"
-        return ": ".join(part for part in (where, self.path, self.message) if part)
+        # `-p data.0.start` says the path already.
+        path = "" if where.endswith(f" {self.path}") else self.path
+        return ": ".join(part for part in (where, path, self.message) if part)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the issue with the keys the commands print."""

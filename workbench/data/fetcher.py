@@ -56,6 +56,7 @@ def fetch(
     project: Project | None = None,
     *,
     replace: bool = False,
+    only: str | None = None,
     on_progress: OnProgress = ignore,
     should_stop: ShouldStop = never,
 ) -> FetchResult:
@@ -72,6 +73,8 @@ def fetch(
         Default: the project of the working folder.
     replace
         Fetch everything again and replace what the catalog has.
+    only
+        Only the data of this provider.
     on_progress, should_stop
         See `workbench.core.progress`.
 
@@ -88,12 +91,15 @@ def fetch(
 
     """
     project = project or Project.find()
-    plan(study, project, replace=replace)  # every issue at once, before anything is changed
+    pairs = items(study, project, only)
+    plan(
+        study, project, replace=replace, only=only
+    )  # every issue at once, before anything is changed
     result = FetchResult()
     try:
-        for item, provider in items(study, project):
+        for item, provider in pairs:
             _fetch_dataset(item, provider, replace, result, on_progress, should_stop)
-        _write_instruments(items(study, project), project)
+        _write_instruments(pairs, project)
     except OSError as error:
         what = error.strerror or str(error)
         raise DataError(f"the catalog could not be written: {what} ({error.filename})") from None

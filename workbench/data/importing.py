@@ -18,6 +18,7 @@ from workbench.data.timezones import Zone
 from workbench.study.document import FileData, Instrument
 
 _MAX_TRADE_ID = 36
+UNKNOWN_SIZE = 1_000_000_000
 _SIDES = {"buy": 1, "b": 1, "bid": 1, "sell": 2, "s": 2, "ask": 2}
 _NO_SIDE = ("", "none", "no_aggressor", "unknown")
 
@@ -113,7 +114,7 @@ class Importer:
     def _number(self, name: str) -> Any:
         column = self._column(name)
         if column is None:
-            return np.ones(self.raw.rows)
+            return np.full(self.raw.rows, self._unknown_size(name))
         numbers, shown = as_floats(column), self.names[name]
         if numbers is None:
             cells = [_text(cell) for cell in column.to_pylist()]
@@ -123,6 +124,18 @@ class Importer:
         self._fault(np.isnan(numbers), lambda _: f"{shown} is empty or NaN")
         self._fault(np.isinf(numbers), lambda _: f"{shown} is infinite")
         return numbers
+
+    def _unknown_size(self, name: str) -> float:
+        """Return the size given to rows of a file that has none, and say so.
+
+        The engine fills an order from the sizes it sees, a quarter of a bar's volume at each of
+        its four prices: a small number would fill orders in parts, at stale prices.
+        """
+        size = float(min(UNKNOWN_SIZE, 10 ** (18 - self.instrument.size_precision)))
+        self.faults.warnings.append(
+            f"{self.faults.file}: no column for {name}, taken as {size:,.0f}: no order exhausts it"
+        )
+        return size
 
     def _times(self) -> Any:
         spec, column = self.spec, self._column("timestamp")

@@ -129,7 +129,13 @@ class Plan:
         return sum(known) if len(known) == len(numbers) else None
 
 
-def plan(study: Study, project: Project | None = None, *, replace: bool = False) -> Plan:
+def plan(
+    study: Study,
+    project: Project | None = None,
+    *,
+    replace: bool = False,
+    only: str | None = None,
+) -> Plan:
     """Work out what a fetch would do; change nothing.
 
     Parameters
@@ -140,6 +146,8 @@ def plan(study: Study, project: Project | None = None, *, replace: bool = False)
         Default: the project of the working folder.
     replace
         Plan to fetch everything again and to replace what the catalog has.
+    only
+        Only the data of this provider.
 
     Raises
     ------
@@ -149,7 +157,7 @@ def plan(study: Study, project: Project | None = None, *, replace: bool = False)
 
     """
     project = project or Project.find()
-    pairs = items(study, project)
+    pairs = items(study, project, only)
     issues = [issue for item, provider in pairs for issue in provider.check(item)]
     if issues:
         raise StudyError(issues)

@@ -25,11 +25,12 @@ def provider(name: str, project: Project) -> Provider:
     return made
 
 
-def items(study: Study, project: Project) -> list[tuple[Item, Provider]]:
-    """Return every dataset of a study with its provider."""
+def items(study: Study, project: Project, only: str | None = None) -> list[tuple[Item, Provider]]:
+    """Return every dataset of a study, or those of the provider `only`, each with its provider."""
     from workbench.data.provider import Item
 
     return [
         (Item(study, index), provider(spec.provider, project))
         for index, spec in enumerate(study.data)
+        if only in (None, spec.provider)
     ]

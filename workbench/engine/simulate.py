@@ -172,8 +172,8 @@ def _engine_config(study: Study, risk: RiskEngineConfig, log_folder: Path) -> Ba
 
 
 def _instruments(study: Study, project: Project) -> dict[str, Any]:
-    known = catalog.instruments(project.catalog)
-    return {spec.instrument: known[spec.instrument] for spec in study.data}
+    wanted = list(dict.fromkeys(spec.instrument for spec in study.data))
+    return catalog.instruments(project.catalog, wanted)
 
 
 def _add_data(engine: BacktestEngine, project: Project, inputs: Sequence[Input]) -> tuple[int, int]:

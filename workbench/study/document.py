@@ -139,11 +139,17 @@ class Columns(Document):
     high: str = Field("high", description="Of bars")
     low: str = Field("low", description="Of bars")
     close: str = Field("close", description="Of bars")
-    volume: str | None = Field(None, description="Default: 'volume' where the file has it, else 1")
+    volume: str | None = Field(
+        None, description="Default: 'volume' where the file has it, else unlimited"
+    )
     bid: str = Field("bid", description="Of quotes")
     ask: str = Field("ask", description="Of quotes")
-    bid_size: str | None = Field(None, description="Default: 'bid_size' where present, else 1")
-    ask_size: str | None = Field(None, description="Default: 'ask_size' where present, else 1")
+    bid_size: str | None = Field(
+        None, description="Default: 'bid_size' where present, else unlimited"
+    )
+    ask_size: str | None = Field(
+        None, description="Default: 'ask_size' where present, else unlimited"
+    )
     price: str = Field("price", description="Of trades")
     size: str = Field("size", description="Of trades")
     side: str | None = Field(None, description="buy or sell; default: 'side' where present")
