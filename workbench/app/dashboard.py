@@ -23,7 +23,7 @@ TICKS_A_REFRESH = 4
 TABS = ("runs", "run", "data")
 
 
-class Dashboard(pn.viewable.Viewer):  # type: ignore[misc]
+class Dashboard(pn.viewable.Viewer):
     """The dashboard of one project, for one page.
 
     Parameters
@@ -35,7 +35,7 @@ class Dashboard(pn.viewable.Viewer):  # type: ignore[misc]
 
     """
 
-    tab = param.Selector(default=TABS[0], objects=list(TABS), doc="Which view is in front.")
+    tab: Any = param.Selector(default=TABS[0], objects=list(TABS), doc="Which view is in front.")
     selected = param.String(default="", doc="Ids of the runs shown, with commas between them.")
 
     def __init__(self, project: Project, *, dark: bool, **params: Any) -> None:
@@ -105,14 +105,13 @@ def page(project: Project | None = None) -> Any:
     dark = cookies.get(THEME_COOKIE) == "dark"
     theme = "dark" if dark else "default"
     pn.extension("tabulator", theme=theme, design="native")
-    pn.config.theme = theme
     where = ""
     try:
         project = project or Project.find()
         where = str(project.root)
         dashboard = Dashboard(project, dark=dark)
         body: Any = dashboard
-        pn.state.add_periodic_callback(dashboard.tick, TICK_MS)
+        pn.state.add_periodic_callback(dashboard.tick, TICK_MS)  # type: ignore[arg-type]
         pn.state.onload(dashboard.tick)
         if pn.state.location:
             pn.state.location.sync(dashboard, {"tab": "tab", "selected": "runs"})
@@ -122,6 +121,7 @@ def page(project: Project | None = None) -> Any:
         resource("page.html"),
         theme=pn.theme.DarkTheme if dark else pn.theme.DefaultTheme,
         design=pn.theme.Native,
+        location=True,
     )
     template.add_variable("css", resource("page.css"))
     template.add_variable("cookie", THEME_COOKIE)

@@ -17,7 +17,7 @@ from workbench.core.project import Project
 NUMBERS = {"Rows": "0,0", "Size": "0.0 b", "Gaps": "0,0"}
 
 
-class DataView(pn.viewable.Viewer):  # type: ignore[misc]
+class DataView(pn.viewable.Viewer):
     """The datasets of the project's catalog.
 
     Parameters

@@ -30,7 +30,7 @@ TILES = (
 )  # fmt: skip
 
 
-class DetailView(pn.viewable.Viewer):  # type: ignore[misc]
+class DetailView(pn.viewable.Viewer):
     """What is known of the selected runs.
 
     Parameters
@@ -87,7 +87,7 @@ class DetailView(pn.viewable.Viewer):  # type: ignore[misc]
     def visible(self, value: bool) -> None:
         self._column.visible = value
 
-    async def show(self, runs: Sequence[Run], missing: Sequence[str] = ()) -> None:
+    async def display(self, runs: Sequence[Run], missing: Sequence[str] = ()) -> None:
         """Show one run, or compare several; draws only what has changed."""
         self._runs = runs
         self._progress.object = _progress(runs[0]) if len(runs) == 1 else ""
@@ -243,11 +243,10 @@ def _tiles(run: Run) -> str:
     for name, signed in TILES:
         term, value = TERMS[name], run.statistics.get(name)
         tone = "" if not signed or not value else "gain" if value > 0 else "loss"
-        unit = f" <small>{escape(str(run.statistics['currency']))}</small>"
+        unit = f" ({run.statistics['currency']})" if term.kind == "money" else ""
         cells.append(
-            f'<div class="tile" title="{escape(term.meaning)}"><span>{escape(term.label)}</span>'
-            f'<b class="{tone}">{written(value, term.kind, sign=signed)}'
-            f"{unit if term.kind == 'money' else ''}</b></div>"
+            f'<div class="tile" title="{escape(term.meaning)}"><span>{escape(term.label + unit)}</span>'
+            f'<b class="{tone}">{written(value, term.kind, sign=signed)}</b></div>'
         )
     return f'<div class="tiles">{"".join(cells)}</div>'
 

@@ -53,7 +53,7 @@ class Inspection:
     parameters: Sequence[dict[str, Any]] = ()
 
 
-class LaunchView(pn.viewable.Viewer):  # type: ignore[misc]
+class LaunchView(pn.viewable.Viewer):
     """Choose a study, change its parameters, run it.
 
     Parameters
@@ -263,7 +263,7 @@ def _step(value: float | None) -> float:
 
 def _about(study: Study) -> str:
     data = "".join(
-        f"<p><code>{escape(one.identity)}</code> <span class='muted'>from {escape(one.provider)}"
+        f"<p><code>{escape(one.identity)}</code> <span class='muted'>{escape(one.provider)}"
         f"{_span(one)}</span></p>"
         for one in study.data
     )
@@ -273,9 +273,8 @@ def _about(study: Study) -> str:
 
 
 def _span(spec: Any) -> str:
-    parts = [f"from {spec.start}" if spec.start else "", f"to {spec.end}" if spec.end else ""]
-    told = " ".join(escape(part) for part in parts if part)
-    return f", {told}" if told else ""
+    start, end = spec.start or "its beginning", spec.end or "its end"
+    return escape(f", {start} to {end}") if spec.start or spec.end else ""
 
 
 def _source(found: Inspection, name: str) -> str:

@@ -22,8 +22,8 @@ STATUSES = ("queued", "running", "done", "failed", "cancelled")
 ALL_STUDIES, ALL_STATUSES = "All studies", "All statuses"
 
 WIDTHS = {
-    "Started": 126, "Study": 112, "Status": 118, "Return": 82, "Sharpe": 68, "Fills": 60,
-    "Seconds": 76,
+    "Started": 122, "Study": 104, "Status": 124, "Return": 84, "Sharpe": 64, "Fills": 56,
+    "Seconds": 72,
 }  # fmt: skip
 _NO_RUNS = (
     '<div class="empty"><h2>No runs yet</h2><p>Run a study here, in a notebook or with '
@@ -33,7 +33,7 @@ _NO_RUNS = (
 NUMBERS = {"Return": "+0.00 %", "Sharpe": "0.00", "Fills": "0,0", "Seconds": "0.00"}
 
 
-class RunsView(pn.viewable.Viewer):  # type: ignore[misc]
+class RunsView(pn.viewable.Viewer):
     """The runs of a project, newest first.
 
     Parameters
@@ -72,8 +72,8 @@ class RunsView(pn.viewable.Viewer):  # type: ignore[misc]
             widths=WIDTHS, formatters=_formatters(), stylesheets=[resource("table.css")],
             margin=(12, 0, 6, 0), header_align=dict.fromkeys(NUMBERS, "right"),
             configuration={"placeholder": "No run matches.", "responsiveLayout": "hide",
-                           "columns": [{"field": "Started", "responsive": 8},
-                                       {"field": "Seconds", "responsive": 9},
+                           "columns": [{"field": "Started", "responsive": 9},
+                                       {"field": "Seconds", "responsive": 8},
                                        {"field": "Parameters", "minWidth": 90}]},
         )  # fmt: skip
         self._empty = html()
@@ -179,7 +179,7 @@ class RunsView(pn.viewable.Viewer):  # type: ignore[misc]
 
     async def _show(self) -> None:
         known = {run.id: run for run in self._runs}
-        await self._detail.show(
+        await self._detail.display(
             [known[one] for one in self.chosen if one in known],
             missing=[one for one in self.chosen if one not in known],
         )
