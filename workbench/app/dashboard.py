@@ -38,9 +38,9 @@ class Dashboard(pn.viewable.Viewer):
     tab: Any = param.Selector(default=TABS[0], objects=list(TABS), doc="Which view is in front.")
     selected = param.String(default="", doc="Ids of the runs shown, with commas between them.")
 
-    def __init__(self, project: Project, *, dark: bool, **params: Any) -> None:
-        super().__init__(**params)
-        self._ticks = 0
+    def __init__(self, project: Project, *, dark: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._ticks, self._busy = 0, False
         self._trouble = html()
         self.runs = RunsView(project, dark=dark, on_new=self._to_launch)
         self.launch = LaunchView(project, on_open=self._open)
@@ -63,19 +63,28 @@ class Dashboard(pn.viewable.Viewer):
     def __panel__(self) -> Any:
         return pn.Column(self._trouble, self._tabs, sizing_mode="stretch_width", margin=0)
 
-    async def tick(self) -> None:
+    def tick(self) -> None:
         """Bring the page up to date: the run under way each time, the files every fourth time."""
+        # The page takes no click while a periodic callback runs: it only starts the work.
+        if not self._busy:
+            self._busy = True
+            pn.state.execute(self._update)
+
+    async def _update(self) -> None:
         try:
-            await self.launch.follow()
+            self.launch.follow()
             if self._ticks % TICKS_A_REFRESH == 0:
                 await self.runs.refresh()
                 await self.launch.refresh()
             if self.tab == "data":
-                await self.data.refresh(self.runs.newest)
+                self.data.refresh(self.runs.newest)
             self._trouble.object = ""
-        except Exception as error:  # a page that stands still without a word is worse
+        except Exception as error:
+            # A page that stands still without a word would be worse.
             self._trouble.object = failure(error, "The page cannot be brought up to date")
-        self._ticks += 1
+        finally:
+            self._ticks += 1
+            self._busy = False
 
     @param.depends("tab", "selected", watch=True)
     def _follow(self) -> None:
@@ -111,7 +120,7 @@ def page(project: Project | None = None) -> Any:
         where = str(project.root)
         dashboard = Dashboard(project, dark=dark)
         body: Any = dashboard
-        pn.state.add_periodic_callback(dashboard.tick, TICK_MS)  # type: ignore[arg-type]
+        pn.state.add_periodic_callback(dashboard.tick, TICK_MS)
         pn.state.onload(dashboard.tick)
         if pn.state.location:
             pn.state.location.sync(dashboard, {"tab": "tab", "selected": "runs"})

@@ -29,8 +29,8 @@ class DataView(pn.viewable.Viewer):
 
     """
 
-    def __init__(self, project: Project, *, on_new: Callable[[], None], **params: Any) -> None:
-        super().__init__(**params)
+    def __init__(self, project: Project, *, on_new: Callable[[], None]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self._project = project
         self._seen: str | None = None
         self._shown: dict[str, Any] | None = None
@@ -60,12 +60,12 @@ class DataView(pn.viewable.Viewer):
     def __panel__(self) -> Any:
         return self._column
 
-    async def _again(self, _: Any) -> None:
-        self._seen = None
+    def _again(self, _: Any) -> None:
         self._said.object = '<p class="muted">Reading the catalog …</p>'
+        pn.state.execute(self._read)
 
-    async def refresh(self, newest: str) -> None:
-        """Read the catalog if a run has ended since, or the user asked for it.
+    def refresh(self, newest: str) -> None:
+        """Read the catalog if a run has ended since.
 
         Parameters
         ----------
@@ -73,9 +73,11 @@ class DataView(pn.viewable.Viewer):
             When the last run ended.
 
         """
-        if newest == self._seen:
-            return
-        self._seen = newest
+        if newest != self._seen:
+            self._seen = newest
+            pn.state.execute(self._read)
+
+    async def _read(self) -> None:
         try:
             found = await asyncio.to_thread(data.list_, self._project)
         except Exception as error:  # said where the table would be

@@ -50,9 +50,8 @@ class DetailView(pn.viewable.Viewer):
         *,
         dark: bool,
         on_change: Callable[[], Awaitable[None]],
-        **params: Any,
     ) -> None:
-        super().__init__(**params)
+        super().__init__()  # type: ignore[no-untyped-call]
         self._project, self._dark, self._on_change = project, dark, on_change
         self._runs: Sequence[Run] = ()
         self._key: tuple[Any, ...] | None = None
@@ -87,7 +86,7 @@ class DetailView(pn.viewable.Viewer):
     def visible(self, value: bool) -> None:
         self._column.visible = value
 
-    async def display(self, runs: Sequence[Run], missing: Sequence[str] = ()) -> None:
+    def display(self, runs: Sequence[Run], missing: Sequence[str] = ()) -> None:
         """Show one run, or compare several; draws only what has changed."""
         self._runs = runs
         self._progress.object = _progress(runs[0]) if len(runs) == 1 else ""
@@ -101,23 +100,32 @@ class DetailView(pn.viewable.Viewer):
         self._cancel.visible = one is not None and one.status not in FINISHED
         self._cancel.disabled = False
         self._report.visible = one is not None and one.status in FINISHED
+        self._report.filename = f"{one.id}.html" if one else ""
         self._messages.object = _messages(one) if one else ""
         self._figures.object = _tiles(one) if one else ""
         self._facts.object = _facts(one) if one else ""
-        drawable = bool(runs) and all(run.status in FINISHED for run in runs)
-        self._charts.visible = drawable
+        self._charts.visible = bool(runs) and all(run.status in FINISHED for run in runs)
         self._charts.objects = [html('<p class="muted">Drawing the charts …</p>')]
-        if not drawable:
-            return
+        if self._charts.visible:
+            pn.state.execute(self._draw)
+
+    async def _draw(self) -> None:
+        """Draw the charts in a thread, unless something else is selected meanwhile."""
+        key, runs = self._key, self._runs
+
+        def work() -> list[Any]:
+            with drawing:
+                if key != self._key:
+                    return []
+                return (
+                    _charts(runs[0], self._dark) if len(runs) == 1 else _compared(runs, self._dark)
+                )
+
         try:
-            if one:
-                self._report.filename = f"{one.id}.html"
-                drawn = await asyncio.to_thread(_draw, one, self._dark)
-            else:
-                drawn = await asyncio.to_thread(_compare, runs, self._dark)
-        except Exception as error:  # said where the charts would be
+            drawn = await asyncio.to_thread(work)
+        except Exception as error:
             drawn = [failure(error, "The charts cannot be drawn")]
-        if key == self._key:  # something else may have been selected meanwhile
+        if key == self._key:
             self._charts.objects = [_pane(each) for each in drawn]
             self._charts.visible = bool(drawn)
 
@@ -151,23 +159,22 @@ def _pane(drawn: Any) -> Any:
     return pn.pane.Bokeh(drawn, sizing_mode="stretch_width", margin=0)
 
 
-def _draw(run: Run, dark: bool) -> list[Any]:
+def _charts(run: Run, dark: bool) -> list[Any]:
     """Return the charts of one run."""
     from workbench.backtest import charts
 
     if not (run.folder / "equity.parquet").is_file():
         return []
-    with drawing:
-        names = list(charts.prices_of(run))[:MAX_PRICE_CHARTS]
-        chosen = [charts.equity(run), charts.drawdowns(run)]
-        chosen += [charts.price(run, name) for name in names]
-        figures = [figure(chart, dark=dark) for chart in chosen]
-        for each in figures:
-            each.x_range = figures[0].x_range  # they zoom together
-        return [*figures, figure(charts.monthly(run), dark=dark)]
+    names = list(charts.prices_of(run))[:MAX_PRICE_CHARTS]
+    chosen = [charts.equity(run), charts.drawdowns(run)]
+    chosen += [charts.price(run, name) for name in names]
+    figures = [figure(chart, dark=dark) for chart in chosen]
+    for each in figures:
+        each.x_range = figures[0].x_range  # they zoom together
+    return [*figures, figure(charts.monthly(run), dark=dark)]
 
 
-def _compare(runs: Sequence[Run], dark: bool) -> list[Any]:
+def _compared(runs: Sequence[Run], dark: bool) -> list[Any]:
     """Return the equity of several runs and the table of what differs."""
     from workbench.backtest import charts, comparison
 
@@ -179,9 +186,8 @@ def _compare(runs: Sequence[Run], dark: bool) -> list[Any]:
     ]
     parts: list[Any] = []
     if drawn:
-        with drawing:
-            chart = charts.compare_equity([run for run, _ in drawn], [label for _, label in drawn])
-            parts.append(figure(chart, dark=dark))
+        chart = charts.compare_equity([run for run, _ in drawn], [label for _, label in drawn])
+        parts.append(figure(chart, dark=dark))
     if left := [
         label for run, label in zip(runs, labels, strict=True) if (run, label) not in drawn
     ]:
@@ -245,7 +251,8 @@ def _tiles(run: Run) -> str:
         tone = "" if not signed or not value else "gain" if value > 0 else "loss"
         unit = f" ({run.statistics['currency']})" if term.kind == "money" else ""
         cells.append(
-            f'<div class="tile" title="{escape(term.meaning)}"><span>{escape(term.label + unit)}</span>'
+            f'<div class="tile" title="{escape(term.meaning)}">'
+            f"<span>{escape(term.label + unit)}</span>"
             f'<b class="{tone}">{written(value, term.kind, sign=signed)}</b></div>'
         )
     return f'<div class="tiles">{"".join(cells)}</div>'

@@ -65,11 +65,11 @@ class LaunchView(pn.viewable.Viewer):
 
     """
 
-    def __init__(self, project: Project, *, on_open: Callable[[str], None], **params: Any) -> None:
-        super().__init__(**params)
+    def __init__(self, project: Project, *, on_open: Callable[[str], None]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self._project, self._on_open = project, on_open
         self._job: Job | None = None
-        self._seen: tuple[str, float] | None = None
+        self._seen: tuple[Path, float] | None = None
         self._inspection = Inspection("")
         self._fields: dict[str, Any] = {}
         self._style = [resource("widgets.css")]
@@ -115,23 +115,28 @@ class LaunchView(pn.viewable.Viewer):
         self._body.visible = bool(found)
         self._empty.object = "" if found else _NO_STUDIES.format(escape(str(folder)))
         if found:
-            await self._inspect()
+            self._look()
 
-    async def _selected(self, _: Any) -> None:
-        await self._inspect()
+    def _selected(self, _: Any) -> None:
+        self._look()
+
+    def _look(self) -> None:
+        """Look at the selected study, unless it is the one shown already."""
+        path = self._project.root / "studies" / self._select.value
+        seen = (path, path.stat().st_mtime if path.exists() else 0.0)
+        if seen != self._seen:
+            self._seen = seen
+            self._run.disabled = True
+            self._issues.object = notice("hint", "Checking the study …")
+            pn.state.execute(self._inspect)
 
     async def _inspect(self) -> None:
-        name = self._select.value
-        path = self._project.root / "studies" / name
-        seen = (name, path.stat().st_mtime if path.exists() else 0.0)
-        if seen == self._seen:
-            return
-        self._seen = seen
-        self._run.disabled = True
-        self._issues.object = notice("hint", "Checking the study …")
+        assert self._seen is not None
+        seen, path = self._seen, self._seen[0]
         found = await asyncio.to_thread(_inspection, path, self._project)
         if seen != self._seen:  # another was selected meanwhile
             return
+        name = path.name
         self._inspection = found
         study = found.study
         self._about.object = _about(study) if study else ""
@@ -178,7 +183,7 @@ class LaunchView(pn.viewable.Viewer):
     def _show(self, _: Any) -> None:
         self._on_open(self._open.tags[0])
 
-    async def follow(self) -> None:
+    def follow(self) -> None:
         """Show how far the run under way has come, and its end."""
         job = self._job
         if job is None:

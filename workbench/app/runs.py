@@ -49,10 +49,8 @@ class RunsView(pn.viewable.Viewer):
 
     chosen = param.List(default=[], item_type=str, doc="Ids of the runs shown on the right.")
 
-    def __init__(
-        self, project: Project, *, dark: bool, on_new: Callable[[], None], **params: Any
-    ) -> None:
-        super().__init__(**params)
+    def __init__(self, project: Project, *, dark: bool, on_new: Callable[[], None]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self._store = RunStore(project)
         self._runs: list[Run] = []
         self._rows: list[dict[str, Any]] = []
@@ -129,7 +127,7 @@ class RunsView(pn.viewable.Viewer):
         self._list.visible = self._detail.visible = bool(self._runs)
         self._empty.object = "" if self._runs else _NO_RUNS
         self._place()
-        await self._show()
+        self._show()
 
     def _wanted(self) -> list[Run]:
         study, status = self._study.value, self._status.value
@@ -164,22 +162,22 @@ class RunsView(pn.viewable.Viewer):
         finally:
             self._placing = False
 
-    async def _filter(self, _: Any) -> None:
+    def _filter(self, _: Any) -> None:
         self._place()
 
-    async def _click(self, event: Any) -> None:
+    def _click(self, event: Any) -> None:
         if not self._placing:
             self.chosen = [self._rows[at]["id"] for at in event.new if at < len(self._rows)]
 
     @param.depends("chosen", watch=True)
-    async def _turn(self) -> None:
+    def _turn(self) -> None:
         if self._loaded:
             self._place()
-            await self._show()
+            self._show()
 
-    async def _show(self) -> None:
+    def _show(self) -> None:
         known = {run.id: run for run in self._runs}
-        await self._detail.display(
+        self._detail.display(
             [known[one] for one in self.chosen if one in known],
             missing=[one for one in self.chosen if one not in known],
         )
