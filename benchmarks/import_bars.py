@@ -1,13 +1,15 @@
 """Importing a million one-minute bars of a CSV file into the catalog.
 
 Measured in one run on the same file: the workbench's import (checks, hashes and the atomic write
-included) and the plain way through the engine's objects, one ``Bar`` for each line and then
-``ParquetDataCatalog.write_bars``. Each runs in a process of its own and counts from the first line
+included) and the plain way through the engine's objects: pyarrow reads the file, one ``Bar`` is
+made for each line, ``ParquetDataCatalog.write_bars`` stores them. The claims: at least 3 x faster,
+and under 2 s. Each runs in a process of its own and counts from the first line
 read to the file in the catalog; the time to import the libraries is left out of both.
 """
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,25 +34,22 @@ assert result.rows == int(sys.argv[4]), result
 """
 
 _OBJECTS = """
-import csv, sys, time
-import datetime as dt
+import sys, time
 from pathlib import Path
+import pyarrow, pyarrow.csv
 from nautilus_trader.model import Bar, BarType, Price, Quantity
 from nautilus_trader.persistence import ParquetDataCatalog
 catalog = Path(sys.argv[2]) / "objects"
 catalog.mkdir()
 start = time.perf_counter()
-bar_type, bars = BarType.from_str(sys.argv[3]), []
-second = dt.timedelta(seconds=1)
-epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-with open(Path(sys.argv[1]).with_suffix(".csv"), newline="") as file:
-    rows = csv.reader(file)
-    next(rows)
-    for time_, open_, high, low, close, volume in rows:
-        ts = (dt.datetime.fromisoformat(time_) - epoch) // second * 1_000_000_000
-        prices = [Price(float(cell), 5) for cell in (open_, high, low, close)]
-        bar = Bar(bar_type, *prices, Quantity(float(volume), 0), ts, ts)
-        bars.append(bar)
+table = pyarrow.csv.read_csv(Path(sys.argv[1]).with_suffix(".csv"))
+times = table["timestamp"].cast(pyarrow.timestamp("ns", tz="UTC")).cast(pyarrow.int64())
+columns = [table[name].to_pylist() for name in ("open", "high", "low", "close", "volume")]
+bar_type = BarType.from_str(sys.argv[3])
+bars = [
+    Bar(bar_type, Price(o, 5), Price(h, 5), Price(l, 5), Price(c, 5), Quantity(v, 0), ts, ts)
+    for o, h, l, c, v, ts in zip(*columns, times.to_pylist(), strict=True)
+]
 ParquetDataCatalog(str(catalog)).write_bars(bars)
 print(time.perf_counter() - start)
 """
@@ -70,7 +69,7 @@ strategy: {{path: "workbench.strategies.ema_cross:EMACross"}}
 """
 
 
-def main(rows: int = ROWS) -> dict[str, float]:
+def main(rows: int = ROWS, rounds: int = 3) -> dict[str, object]:
     """Measure both and return seconds, rows a second and the ratio."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -78,23 +77,26 @@ def main(rows: int = ROWS) -> dict[str, float]:
         study = root / "import.yaml"
         study.write_text(_STUDY.format(path=write_csv(root / "import.csv", rows)))
         os.sync()  # else whoever comes first waits for the CSV file to reach the disk
-        ours, objects = (
-            float(
-                subprocess.run(
-                    [sys.executable, "-c", code, str(study), folder, BAR_TYPE, str(rows)],
+        times: dict[str, list[float]] = {_OURS: [], _OBJECTS: []}
+        for number in range(rounds):
+            for code, seconds in times.items():
+                place = root / f"{number}-{len(code)}"
+                (place / ".gateway").mkdir(parents=True)
+                process = subprocess.run(
+                    [sys.executable, "-c", code, str(study), str(place), BAR_TYPE, str(rows)],
                     check=True,
                     capture_output=True,
                     text=True,
-                ).stdout
-            )
-            for code in (_OURS, _OBJECTS)
-        )
+                )
+                seconds.append(float(process.stdout))
+    ours, objects = (statistics.median(seconds) for seconds in times.values())
     return {
         "rows": rows,
         "workbench_s": round(ours, 3),
         "bar_objects_s": round(objects, 3),
         "rows_per_s": round(rows / ours),
         "ratio": round(objects / ours, 2),
+        "holds": objects / ours >= 3 and ours < 2,
     }
 
 

@@ -1,13 +1,17 @@
 """Options that several commands share."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from workbench.core.project import Project
-from workbench.study import Study
+
+if TYPE_CHECKING:
+    from workbench.study import Study
 
 study_argument = click.argument("study", type=str, metavar="STUDY")
 

@@ -20,7 +20,7 @@ from workbench.study import DataSpec, Study
 
 _MINUTE = 60_000_000_000
 _INTERVALS = tuple(minutes * _MINUTE for minutes in (1, 5, 15, 30, 60, 120, 240, 360, 720, 1440))
-MAX_SAMPLES = 5_000
+MAX_SAMPLES = 2_500
 _CHATTY = (
     "BacktestEngine",
     "nautilus_backtest::engine",
@@ -192,12 +192,13 @@ def _add_data(engine: BacktestEngine, project: Project, inputs: Sequence[Input])
 
 
 def _run(engine: BacktestEngine, failure: Failure) -> None:
-    # No garbage of ours is cyclic; a collection over a million bars costs 50 ms each time.
-    gc.freeze()
+    gc.freeze()  # the imports and the data are no garbage: no collection need look at them
     try:
         engine.run()
     except Exception as error:  # an exception of on_start surfaces here, already recorded
         failure.record("the engine", error)
+    # Taking down the result makes a million objects and no garbage; the process ends after it.
+    gc.disable()
 
 
 def _outcome(

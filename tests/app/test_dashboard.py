@@ -1,0 +1,273 @@
+"""The page, looked at in Chromium: what it shows is what the project's files say."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.app.conftest import command, make_project, run, serving
+from workbench.backtest import RunStore
+from workbench.core.project import Project
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Make a project with a run done, one with another parameter, and one that failed."""
+    root = make_project(tmp_path_factory.mktemp("dashboard") / "project")
+    done = run(root, "studies/ema-cross.yaml")
+    other = run(root, "studies/ema-cross.yaml", "-p", "fast=20")
+    failed = run(root, "studies/slow.yaml", "-p", "fault=on_bar")
+    assert [one["status"] for one in (done, other, failed)] == ["done", "done", "failed"]
+    return {"done": done, "other": other, "failed": failed}
+
+
+@pytest.fixture(scope="module")
+def served(runs, tmp_path_factory):
+    root = Path(runs["done"]["folder"]).parents[2]
+    with serving(root, tmp_path_factory.mktemp("log") / "log.txt") as dashboard:
+        yield dashboard
+
+
+def row(page, *texts):
+    """Return the rows of the table of runs that hold every text."""
+    found = page.locator(".tabulator-row:visible")
+    for text in texts:
+        found = found.filter(has_text=text)
+    return found
+
+
+def detail(page):
+    """Return the heading of what is selected: study, status and id in one text."""
+    return page.locator(".head:visible")
+
+
+def shows(locator, pattern, seconds=20):
+    from playwright.sync_api import expect
+
+    expect(locator).to_have_text(re.compile(pattern, re.DOTALL), timeout=seconds * 1000)
+
+
+def drawn(page, count):
+    """Wait for so many charts; return how many pixels of each hold something."""
+    figures = page.locator(".bk-Figure:visible")
+    figures.nth(count - 1).wait_for()
+    page.wait_for_timeout(700)  # the canvas is painted in the next frames
+    assert figures.count() == count
+    ink = """canvas => {
+        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        let painted = 0;
+        for (let at = 3; at < data.length; at += 4) painted += data[at] > 0;
+        return painted;
+    }"""
+    return [figures.nth(at).locator("canvas").first.evaluate(ink) for at in range(count)]
+
+
+def turn(page, name):
+    page.locator(".bk-tab").get_by_text(name, exact=True).click()
+
+
+def stored(served):
+    return RunStore(Project(served.root)).list()
+
+
+def test_runs_and_the_newest_in_full(served, visit, runs):
+    page = visit(served.url)
+    shows(row(page).nth(0), "slow.*failed.*fault=on_bar")
+    shows(row(page).nth(1), "ema-cross.*done.*fast=20")
+    done = stored(served)[2]
+    figures = rf"{done.statistics['total_return']:+.2%}".replace("%", " %")
+    shows(row(page).nth(2), rf"done.*{re.escape(figures)}.*{done.statistics['sharpe']:.2f}")
+    assert f"{done.n_fills}" in row(page).nth(2).inner_text()
+    # The newest is in front: what it failed of, where, and what it had done until then.
+    shows(detail(page), "slow.*failed")
+    shows(page.locator(".notice.failure:visible b"), "ValueError: struck in on_bar")
+    shows(page.locator(".notice.failure:visible pre"), "Traceback.*faulty.py.*in on_bar")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_run_with_its_charts(served, visit, runs, scheme):
+    page = visit(served.url, scheme=scheme)
+    row(page, "ema-cross", "fast=20").click()
+    shows(detail(page), f"ema-cross.*done.*{runs['other']['run_id']}")
+    shows(page.locator(".tiles:visible"), "Net profit.*Total return.*Sharpe ratio.*Max drawdown")
+    profit = float(runs["other"]["pnl"]["USD"])
+    shows(page.locator(".tile:visible b").nth(0), re.escape(f"+{profit:,.2f}"))
+    assert min(drawn(page, 4)) > 500
+    page.locator(".bk-Figure:visible").nth(0).scroll_into_view_if_needed()
+    shows(page.locator(".pairs:visible"), "fast = 20.*AAPL.XNAS.*2005-01-01 to 2013-03-01")
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == {"light": "rgb(244, 246, 248)", "dark": "rgb(13, 18, 23)"}[scheme]
+    # The address holds what is selected: it can be kept and sent on, and the theme switched.
+    page.wait_for_url(re.compile(runs["other"]["run_id"]))
+    page.locator("#theme").click()
+    shows(page.locator("#theme"), "Dark theme" if scheme == "dark" else "Light theme")
+    shows(detail(page), runs["other"]["run_id"])
+    assert min(drawn(page, 4)) > 500
+
+
+def test_the_report_can_be_downloaded(served, visit, runs, tmp_path):
+    page = visit(served.url)
+    row(page, "ema-cross", "fast=20").click()
+    shows(detail(page), runs["other"]["run_id"])
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download report").click()
+    assert download.value.suggested_filename == f"{runs['other']['run_id']}.html"
+    download.value.save_as(tmp_path / "report.html")
+    written = Path(runs["other"]["folder"]) / "report.html"
+    assert (tmp_path / "report.html").read_bytes() == written.read_bytes()
+    shows(page.locator(".notice.good:visible"), "Report: .gateway/runs/.*/report.html")
+
+
+def test_two_runs_compared(served, visit, runs):
+    page = visit(served.url)
+    row(page, "ema-cross", "fast=20").click()
+    shows(detail(page), runs["other"]["run_id"])
+    row(page, "ema-cross").nth(1).click(modifiers=["Control"])
+    shows(detail(page), "2 runs compared")
+    assert min(drawn(page, 1)) > 500
+    shows(page.locator("table:visible tr").filter(has_text="fast"), "fast.*20.*10")
+    shows(page.locator("table:visible tr").filter(has_text="Sharpe ratio"), r"\d\.\d\d.*\d\.\d\d")
+
+
+def test_filters(served, visit):
+    page = visit(served.url)
+    shows(row(page).nth(0), "slow")
+    study, status = (page.locator("select:visible").nth(at) for at in (0, 1))
+    study.select_option("ema-cross")
+    page.get_by_text("2 runs").wait_for()
+    assert row(page, "slow").count() == 0
+    status.select_option("cancelled")
+    page.get_by_text("No run matches.").wait_for()
+    status.select_option("All statuses")
+    study.select_option("All studies")
+    page.get_by_text("3 runs").wait_for()
+
+
+def test_data(served, visit):
+    catalog = served.root / "data" / "catalog" / "data" / "bars"
+    page = visit(served.url)
+    turn(page, "Data")
+    shows(
+        row(page, "AAPL.XNAS-1-DAY-LAST"),
+        "bars.*sample.*2005-01-03.*2013-03-01.*2,054.*2.*2006-12-29 to 2007-01-03",
+    )
+    moments = [f"2014-01-0{day}T00-00-00-000000000Z" for day in (2, 3)]
+    broken = next(catalog.glob("AAPL*")) / f"{'_'.join(moments)}.parquet"
+    broken.write_bytes(b"PAR1 and no more")
+    try:
+        page.get_by_role("button", name="Read again").click()
+        shows(page.locator(".notice.failure:visible"), f"{broken.name}.*not a whole Parquet file")
+    finally:
+        broken.unlink()
+
+
+def test_a_study_that_cannot_run_says_where(served, visit):
+    study = served.root / "studies" / "wrong.yaml"
+    right = (served.root / "studies" / "ema-cross.yaml").read_text()
+    study.write_text(right.replace("fast: 10", "fats: 10"))
+    line = next(at for at, text in enumerate(right.splitlines(), 1) if "fast: 10" in text)
+    try:
+        page = visit(served.url)
+        turn(page, "Run a study")
+        page.get_by_label("Study").select_option("wrong.yaml")
+        said = page.locator(".notice.failure:visible")
+        shows(said, rf"studies/wrong.yaml cannot be run.*wrong.yaml:{line}: .*fats.*fast")
+        shows(page.locator("li.wrong:visible"), "fats: 10")
+        assert page.get_by_role("button", name="Run", exact=True).is_disabled()
+        # Put right in an editor, it can be run without touching the page.
+        study.write_text(right)
+        page.get_by_label("fast (int)").wait_for()
+        said.wait_for(state="hidden")
+        assert page.get_by_role("button", name="Run", exact=True).is_enabled()
+    finally:
+        study.unlink()
+
+
+def test_a_run_from_the_page(served, visit):
+    before = len(stored(served))
+    page = visit(served.url)
+    turn(page, "Run a study")
+    page.get_by_label("Study").select_option("ema-cross.yaml")
+    page.get_by_label("slow (int)").fill("100")
+    page.get_by_label("slow (int)").press("Enter")
+    page.get_by_label("trade_size (Decimal)").fill("many")
+    page.get_by_label("trade_size (Decimal)").press("Enter")
+    page.get_by_role("button", name="Run", exact=True).click()
+    shows(page.locator(".notice.failure:visible"), "Refused.*trade_size.*many")
+    assert len(stored(served)) == before
+    page.get_by_label("trade_size (Decimal)").fill("500")
+    page.get_by_label("trade_size (Decimal)").press("Enter")
+    page.get_by_role("button", name="Run", exact=True).click()
+    shows(page.locator(".notice.good:visible"), r"Done in .*return .*Sharpe ratio .* fills")
+    newest = stored(served)[0]
+    assert newest.params == {"slow": 100, "trade_size": 500}
+    assert newest.status == "done"
+    page.get_by_role("button", name="Open the run").click()
+    shows(detail(page), f"ema-cross.*done.*{newest.id}")
+    shows(row(page).nth(0), "ema-cross.*done.*slow=100 trade_size=500")
+    assert min(drawn(page, 4)) > 500
+
+
+def test_a_run_is_watched_and_cancelled_where_it_was_started(served, visit):
+    page = visit(served.url)
+    turn(page, "Run a study")
+    page.get_by_label("Study").select_option("slow.yaml")
+    page.get_by_label("fault (str)").wait_for()
+    page.get_by_role("button", name="Run", exact=True).click()
+    bar = page.locator("[role=progressbar]:visible")
+    page.wait_for_function("bar => Number(bar.ariaValueNow) >= 3", arg=bar.element_handle())
+    page.get_by_role("button", name="Cancel").click()
+    shows(page.locator(".notice:visible"), "Cancelled")
+    assert stored(served)[0].status == "cancelled"
+    turn(page, "Runs")
+    shows(row(page).nth(0), "slow.*cancelled")
+
+
+def test_a_run_of_another_process_is_watched_and_cancelled(served, visit, runs):
+    page = visit(served.url)
+    row(page, "ema-cross", "fast=20").click()
+    shows(detail(page), runs["other"]["run_id"])
+    arguments = command("backtest", "run", "studies/slow.yaml", "--json")
+    other = subprocess.Popen(arguments, cwd=served.root, stdout=subprocess.PIPE, text=True)
+    try:
+        shows(row(page).nth(0), r"slow.*running \d+%")
+        # What was selected stays selected while rows come and change.
+        shows(detail(page), runs["other"]["run_id"])
+        shows(page.locator(".tabulator-selected:visible"), "fast=20")
+        row(page).nth(0).click()
+        shows(detail(page), "slow.*running")
+        page.locator("[role=progressbar]:visible").wait_for()
+        page.get_by_role("button", name="Cancel").click()
+        shows(detail(page), "slow.*cancelled")
+        printed, _ = other.communicate(timeout=20)
+        assert json.loads(printed)["status"] == "cancelled"
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_an_empty_project_says_what_to_do(tmp_path, visit):
+    root = tmp_path / "project"
+    (root / ".gateway").mkdir(parents=True)
+    with serving(root, tmp_path / "log.txt") as dashboard:
+        page = visit(dashboard.url)
+        shows(page.locator(".empty:visible"), "No runs yet.*workbench backtest run")
+        page.get_by_role("button", name="Run a study").click()
+        shows(page.locator(".empty:visible"), "No studies yet.*workbench init")
+        turn(page, "Data")
+        shows(page.locator(".empty:visible"), "No data yet.*workbench data fetch")
+
+
+def test_a_store_that_cannot_be_read_is_said(tmp_path, visit):
+    root = make_project(tmp_path / "project")
+    with serving(root, tmp_path / "log.txt") as dashboard:
+        page = visit(dashboard.url)
+        page.locator(".empty:visible").wait_for()
+        for path in (root / ".gateway" / "runs").iterdir():
+            path.write_bytes(b"not a database" * 100)
+        said = page.locator(".notice.failure:visible")
+        shows(said, "cannot be brought up to date.*runs.sqlite cannot be used.*not a database")
