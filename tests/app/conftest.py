@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,10 @@ venues:
   - {name: XNAS, account: margin, oms: netting, balances: [500_000 USD], fees: {maker: 0, taker: 0}}
 strategy: {path: "strategies/faulty.py:Faulty", params: {fault: slow}}
 """
+
+
+# A page that is reloaded while it is being drawn: bokeh says so, nothing is amiss.
+FAULT = re.compile("Traceback|ERROR|WARNING(?!.*came back to life)|Warning:")
 
 
 def command(*arguments: str) -> list[str]:
@@ -56,7 +61,6 @@ class Served:
     url: str
     root: Path
     log: Path
-    checked: bool = field(default=False)
 
     @property
     def origin(self) -> str:
@@ -102,8 +106,8 @@ def serving(root: Path, log: Path) -> Iterator[Served]:
         process.kill()
         process.wait()
         process.stdout.close()
-    for bad in ("Traceback", "ERROR", "WARNING", "Warning:"):
-        assert bad not in log.read_text()
+    faults = [line for line in log.read_text().splitlines() if FAULT.search(line)]
+    assert faults == []
 
 
 @pytest.fixture(scope="module")

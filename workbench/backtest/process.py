@@ -1,10 +1,10 @@
 """The processes that backtests run in: how they are started, told what to do and listened to.
 
 Protocol. The child imports what it will need, then reads one JSON line from its standard input,
-``{"project", "run_id", "notebook"}``, and writes JSON lines to its standard output:
-``{"progress": 0.4}`` and, where the study is refused, ``{"issues": [...]}``. The end of its
-standard input tells it that its parent is gone. It can be launched before it is known what to run:
-its imports then cost nothing.
+``{"project", "folder", "run_id", "notebook"}``, and writes JSON lines to its standard output:
+``{"progress": 0.4}``; ``{"issues": [...]}`` where the study is refused; ``{"finished": 0}`` once the
+run is recorded. The end of its standard input tells it that its parent is gone. It can be launched
+before it is known what to run: its imports then cost nothing.
 """
 
 import json

@@ -179,6 +179,8 @@ class Running:
         self.progress = 0.0
         self._on_progress = on_progress
         self._issues: list[Issue] = []
+        self._problem: Exception | None = None
+        self._ended = threading.Event()
         folder = store.folder(run_id)
         write_text(folder / "study.json", json.dumps(study.to_dict(), indent=1))
         self._lock = store.hold(run_id)
@@ -194,17 +196,30 @@ class Running:
         self._reader.start()
 
     def _read(self) -> None:
+        """Follow the process to its end (in a thread)."""
         stream: IO[bytes] | None = self._process.stdout
         assert stream is not None
         for line in stream:
             try:
                 event = json.loads(line)
-            except ValueError:
+            except ValueError:  # the last line of a process that was killed
                 continue
-            if "progress" in event:
-                self.progress = float(event["progress"])
-                self._on_progress(Progress(self.study.name, self.progress, 1.0))
             self._issues += [Issue(**issue) for issue in event.get("issues", [])]
+            if "progress" in event:
+                self._tell(float(event["progress"]))
+            if "finished" in event:
+                # Its result is recorded. Freeing half a gigabyte takes it a while: do not wait.
+                self._ended.set()
+        self._process.wait()
+        close(self._process)
+        self._ended.set()
+
+    def _tell(self, share: float) -> None:
+        self.progress = share
+        try:
+            self._on_progress(Progress(self.study.name, share, 1.0))
+        except Exception as error:  # the caller's; `wait` hands it back
+            self._on_progress, self._problem = ignore, error
 
     def cancel(self) -> None:
         """Ask the run to stop; `wait` returns once it has."""
@@ -220,8 +235,8 @@ class Running:
 
     @property
     def finished(self) -> bool:
-        """Whether its process has ended."""
-        return self._process.poll() is not None
+        """Whether it has ended, one way or another."""
+        return self._ended.is_set()
 
     def wait(self) -> Run:
         """Wait for the end; return the run, done, failed or cancelled.
@@ -232,18 +247,18 @@ class Running:
             If strategy or data were refused; nothing is recorded then.
 
         """
-        code = self._process.wait()
-        self._reader.join(5)
-        close(self._process)
+        self._ended.wait()
+        code = self._process.poll()
         self._lock.close()
         if self._issues:
             self.store.discard(self.id)
             raise StudyError([located(self.study, issue) for issue in self._issues])
-        wanted = (self.store.folder(self.id) / CANCEL_FILE).exists()
-        if wanted:
+        if (self.store.folder(self.id) / CANCEL_FILE).exists():
             self.store.finish(self.id, "cancelled")
-        elif code != 0:
+        elif code:
             self.store.finish(self.id, "failed", error=self._death(code))
+        if self._problem is not None:
+            raise self._problem
         return self.store.get(self.id)
 
     def _death(self, code: int) -> str:

@@ -61,7 +61,7 @@ def main() -> int:
     control.start()
     try:
         with lock:
-            return _run(store, run_id, events, control, started)
+            code = _run(store, run_id, events, control, started)
     except InputError as error:
         print(json.dumps({"issues": [issue.to_dict() for issue in error.issues]}), file=events)
         return EXIT_REFUSED
@@ -71,6 +71,8 @@ def main() -> int:
         return _fail(store, run_id, f"the result could not be written: {error}")
     except MemoryError:
         return _fail(store, run_id, "out of memory")
+    print(json.dumps({"finished": code}), file=events)
+    return code
 
 
 def _fail(store: RunStore, run_id: str, reason: str) -> int:
