@@ -5,11 +5,13 @@ outlive the server, which is the parent of the run's process; `cancel_all` ends 
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from workbench.backtest import Run, Running, start
-from workbench.core.errors import RunError, WorkbenchError
+from workbench.core.errors import InputError, Issue, RunError, WorkbenchError
 from workbench.core.progress import Progress
 from workbench.core.project import Project
 
@@ -53,12 +55,15 @@ class Job:
 
     def _work(self) -> None:
         try:
-            running = start(self.study, self.params, project=self.project, on_progress=self._heard)
+            path = self.project.root / self.study
+            running = start(path, self.params, project=self.project, on_progress=self._heard)
             with self._guard:
                 self._running = running
                 if self._cancelled:
                     running.cancel()
             self.run = running.wait()
+        except InputError as error:
+            self.error = InputError(shortened(error.issues, self.project))
         except WorkbenchError as error:
             self.error = error
         except Exception as error:  # a thread's exception would be seen by nobody
@@ -84,6 +89,14 @@ class Job:
     def wait(self, seconds: float) -> None:
         """Wait for the end, at most so long."""
         self._thread.join(seconds)
+
+
+def shortened(issues: Iterable[Issue], project: Project) -> list[Issue]:
+    """Return issues with their files named as seen from the project's root."""
+    return [
+        replace(issue, file=project.relative(Path(issue.file))) if issue.file else issue
+        for issue in issues
+    ]
 
 
 def cancel_all() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import panel as pn
 
-from workbench.app.jobs import Job
+from workbench.app.jobs import Job, shortened
 from workbench.app.look import failure, html, notice, resource
 from workbench.backtest.glossary import duration, written
 from workbench.checks import check
@@ -220,7 +220,7 @@ def _inspection(path: Path, project: Project) -> Inspection:
     text, study, found = "", None, []
     try:
         text = path.read_text(errors="replace")
-        study = load(project.relative(path))
+        study = load(path)
         found = check(study, project)
         parameters = check_strategy(study, project)
     except InputError as error:
@@ -229,8 +229,8 @@ def _inspection(path: Path, project: Project) -> Inspection:
         issues = [Issue(str(error))]
     else:
         own = [one for one in parameters if not _from_data(one, study)]
-        return Inspection(text, study, found, own)
-    return Inspection(text, study, issues)
+        return Inspection(text, study, shortened(found, project), own)
+    return Inspection(text, study, shortened(issues, project))
 
 
 def _from_data(parameter: dict[str, Any], study: Study) -> bool:
