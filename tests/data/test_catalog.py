@@ -272,8 +272,8 @@ def test_the_engine_is_kept_from_a_broken_file_beside_good_ones(project: Project
         "import sys; from pathlib import Path; from workbench.engine import catalog\n"
         "from workbench.core.errors import DataError\n"
         "root, identity, good, bad = Path(sys.argv[1]), *sys.argv[2:]\n"
-        "assert len(catalog.query(root, 'bars', identity, None, None, [good])) == 252\n"
-        "try: catalog.query(root, 'bars', identity, None, None, [good, bad])\n"
+        "assert len(catalog.query('bars', identity, None, None, [good])) == 252\n"
+        "try: catalog.query('bars', identity, None, None, [good, bad])\n"
         "except DataError as error: print(error)\n"
     )
     done = subprocess.run(
@@ -294,7 +294,7 @@ def test_several_files_are_read_in_order_of_time(project: Project) -> None:
     code = (
         "import sys; from pathlib import Path; from workbench.engine import catalog\n"
         "root, identity, start, end, *files = sys.argv[1:]\n"
-        "rows = catalog.query(Path(root), 'bars', identity, int(start), int(end), files)\n"
+        "rows = catalog.query('bars', identity, int(start), int(end), files)\n"
         "times = [row.ts_init for row in rows]\n"
         "assert times == sorted(set(times)); print(len(rows), times[0], times[-1])\n"
     )

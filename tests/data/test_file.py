@@ -64,7 +64,7 @@ read = {"bars": catalog.query_bars, "quotes": catalog.query_quote_ticks,
         "trades": catalog.query_trade_ticks}[kind]
 write = {"bars": "write_bars", "quotes": "write_quote_ticks", "trades": "write_trade_ticks"}[kind]
 rows = read([identity])
-assert rows == ours.query(Path(root), kind, identity, None, None, files)
+assert rows == ours.query(kind, identity, None, None, files)
 other = Path(root) / "again"
 other.mkdir()
 getattr(ParquetDataCatalog(str(other)), write)(rows)

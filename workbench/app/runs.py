@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -22,7 +23,7 @@ STATUSES = ("queued", "running", "done", "failed", "cancelled")
 ALL_STUDIES, ALL_STATUSES = "All studies", "All statuses"
 
 WIDTHS = {
-    "Started": 122, "Study": 104, "Status": 124, "Return": 84, "Sharpe": 64, "Fills": 56,
+    "Started": 122, "Study": 104, "Status": 120, "Return": 84, "Sharpe": 64, "Fills": 56,
     "Seconds": 72,
 }  # fmt: skip
 _NO_RUNS = (
@@ -195,7 +196,7 @@ def _row(run: Run) -> dict[str, Any]:
         "Started": (run.started or run.created)[5:19].replace("T", " "),
         "Study": run.name,
         "Status": f'<span class="status {run.status}">{run.status}{at}</span>',
-        "Parameters": parameters(run),
+        "Parameters": _parameters(run),
         "Return": run.statistics.get("total_return"),
         "Sharpe": run.statistics.get("sharpe"),
         "Fills": run.n_fills,
@@ -203,10 +204,11 @@ def _row(run: Run) -> dict[str, Any]:
     }
 
 
-def parameters(run: Run) -> str:
-    """Return what a run was started with over its study's own values."""
+def _parameters(run: Run) -> str:
+    """Return what a run was started with over its study's own values, as HTML."""
     items = (f"{name.rpartition('.')[2]}={value}" for name, value in run.params.items())
-    return " ".join(items) or NONE
+    text = escape(" ".join(items) or NONE)
+    return f'<span title="{text}">{text}</span>'  # in full where the column is narrow
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -220,4 +222,4 @@ def _formatters() -> dict[str, Any]:
         name: NumberFormatter(format=text, nan_format=NONE, null_format=NONE, text_align="right")
         for name, text in NUMBERS.items()
     }
-    return {"Status": {"type": "html"}} | numbers
+    return dict.fromkeys(("Status", "Parameters"), {"type": "html"}) | numbers

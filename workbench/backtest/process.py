@@ -2,9 +2,9 @@
 
 Protocol. The child imports what it will need, then reads one JSON line from its standard input,
 ``{"project", "folder", "run_id", "notebook"}``, and writes JSON lines to its standard output:
-``{"progress": 0.4}``; ``{"issues": [...]}`` where the study is refused; ``{"finished": 0}`` once the
-run is recorded. The end of its standard input tells it that its parent is gone. It can be launched
-before it is known what to run: its imports then cost nothing.
+``{"progress": 0.4}``; ``{"issues": [...]}`` where the study is refused; ``{"finished": 0}`` once
+the run is recorded. The end of its standard input tells it that its parent is gone. It can be
+launched before it is known what to run: its imports then cost nothing.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The engine's Parquet catalog: its instruments, and data as the engine's objects.
 
-`instruments` and `query` use the engine's own reader, which starts threads: a process that will
-fork must not call them. `definitions` reads the files with pyarrow and may be called anywhere.
+`instruments` uses the engine's own reader, which starts threads: a process that will fork must not
+call it. `definitions` and `query` read the files with pyarrow.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FOLDERS = ("equity", "currency_pair", "crypto_perpetual", "futures_contract")
 _DATA_TYPES = {"bars": "Bar", "quotes": "QuoteTick", "trades": "TradeTick"}
+_BATCH_ROWS = 100_000
 
 
 def folder_name(identity: str) -> str:
@@ -124,7 +125,6 @@ def instruments(path: Path, ids: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def query(
-    catalog_path: Path,
     kind: str,
     identity: str,
     start_ns: int | None,
@@ -135,8 +135,6 @@ def query(
 
     Parameters
     ----------
-    catalog_path
-        The catalog the files belong to.
     kind, identity
         ``bars`` of a bar type, ``quotes`` or ``trades`` of an instrument.
     start_ns, end_ns
@@ -154,39 +152,55 @@ def query(
         If a file cannot be read; it is named.
 
     """
-    from nautilus_trader import model
-    from nautilus_trader.persistence import ParquetDataCatalog
-
-    if not files:
-        return []
-    names = [str(Path(file).absolute()) for file in files]
-    catalog = ParquetDataCatalog(str(catalog_path.absolute()))
-    try:
-        # Otherwise the engine reads whole folders, whatever files it is given.
-        found: list[Any] = catalog.query(
-            getattr(model.NautilusDataType, _DATA_TYPES[kind]),
-            [identity],
-            start_ns,
-            end_ns,
-            files=names,
-            optimize_file_loading=False,
-        )
-    except (OSError, RuntimeError, ValueError) as error:
-        reasons = [f"{name}: {why}" for name in names if (why := _unreadable(name))]
-        raise DataError("\n".join(reasons) or f"{identity}: {error}") from None
-    return found
-
-
-def _unreadable(file: str) -> str | None:
-    """Say why `file` cannot be read, None if it can."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        pq.read_table(file, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        return f"cannot be read: {str(error).splitlines()[0]}"
-    return None
+    found: list[Any] = []
+    for file in files:
+        try:
+            # The engine's own reader decodes on threads whose memory is touched for the first
+            # time: on the same file it took 0.2 to 0.8 s where this takes 0.2.
+            with pq.ParquetFile(file) as source:
+                decode = _wrangler(kind, identity, source.schema_arrow.metadata)
+                for batch in source.iter_batches(_BATCH_ROWS, use_threads=False):
+                    rows = _between(batch, start_ns, end_ns)
+                    if rows.num_rows:
+                        found += decode.process_record_batch_bytes(_stream(rows))
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(f"{file}: cannot be read: {reason}") from None
+    return found
+
+
+def _wrangler(kind: str, identity: str, metadata: Mapping[bytes, bytes]) -> Any:
+    """Return what turns record batches of a file with this metadata into the engine's objects."""
+    from nautilus_trader import persistence
+
+    make = getattr(persistence, f"{_DATA_TYPES[kind]}DataWrangler")
+    return make(identity, int(metadata[b"price_precision"]), int(metadata[b"size_precision"]))
+
+
+def _between(batch: Any, start_ns: int | None, end_ns: int | None) -> Any:
+    """Return the rows of a sorted batch in a span, both ends inside."""
+    import numpy as np
+    import pyarrow as pa
+
+    if start_ns is None and end_ns is None:
+        return batch
+    times = batch.column("ts_init").cast(pa.int64()).to_numpy()
+    first = 0 if start_ns is None else int(np.searchsorted(times, start_ns))
+    after = len(times) if end_ns is None else int(np.searchsorted(times, end_ns, side="right"))
+    return batch.slice(first, max(after - first, 0))
+
+
+def _stream(batch: Any) -> bytes:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def _files(path: Path, folder: str = "*") -> list[Path]:

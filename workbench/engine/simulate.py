@@ -111,7 +111,7 @@ def simulate(
         add_venue(engine, venue)
     for instrument in instruments.values():
         engine.add_instrument(instrument)
-    start, end = _add_data(engine, project, inputs)
+    start, end = _add_data(engine, inputs)
 
     failure = Failure()
     kind = supervised(loaded.strategy, failure)
@@ -176,14 +176,12 @@ def _instruments(study: Study, project: Project) -> dict[str, Any]:
     return catalog.instruments(project.catalog, wanted)
 
 
-def _add_data(engine: BacktestEngine, project: Project, inputs: Sequence[Input]) -> tuple[int, int]:
+def _add_data(engine: BacktestEngine, inputs: Sequence[Input]) -> tuple[int, int]:
     """Add every dataset; return the first and last timestamp."""
     starts, ends = [], []
     for item in inputs:
         spec = item.spec
-        data = catalog.query(
-            project.catalog, spec.kind, spec.identity, spec.start_ns, spec.end_ns, item.files
-        )
+        data = catalog.query(spec.kind, spec.identity, spec.start_ns, spec.end_ns, item.files)
         starts.append(data[0].ts_init)
         ends.append(data[-1].ts_init)
         engine.add_data(data, validate=False, sort=False)
