@@ -119,9 +119,9 @@ def start(
             study = load(study, params=params or {})
         elif params:
             study = study.with_values(params)
-        data.ensure(study, project, on_progress=on_progress)
         if notebook:
             # A notebook takes seconds to come to its first cell: say what is wrong before.
+            data.ensure(study, project, on_progress=on_progress)
             check_strategy(study, project)
     except BaseException:
         dismiss(process)
@@ -206,7 +206,7 @@ class Running:
                 continue
             self._issues += [Issue(**issue) for issue in event.get("issues", [])]
             if "progress" in event:
-                self._tell(float(event["progress"]))
+                self._tell(event.get("task", self.study.name), float(event["progress"]))
             if "finished" in event:
                 # Its result is recorded. Freeing half a gigabyte takes it a while: do not wait.
                 self._ended.set()
@@ -214,10 +214,11 @@ class Running:
         close(self._process)
         self._ended.set()
 
-    def _tell(self, share: float) -> None:
-        self.progress = share
+    def _tell(self, task: str, share: float) -> None:
+        if task == self.study.name:
+            self.progress = share
         try:
-            self._on_progress(Progress(self.study.name, share, 1.0))
+            self._on_progress(Progress(task, share, 1.0))
         except Exception as error:  # the caller's; `wait` hands it back
             self._on_progress, self._problem = ignore, error
 

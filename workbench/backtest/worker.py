@@ -27,13 +27,15 @@ import pandas as pd  # noqa: F401 - the engine imports it when it is built: bett
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench import data
 from workbench.backtest import artefacts
 from workbench.backtest.process import CANCEL_FILE, receive
 from workbench.backtest.statistics import statistics
 from workbench.backtest.store import RunStore, now
-from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.errors import Cancelled, InputError, WorkbenchError
+from workbench.core.progress import Progress
 from workbench.core.project import Project
+from workbench.data.fetcher import ensure
+from workbench.data.reader import digest, inputs
 from workbench.engine import require, simulate, strategy
 from workbench.study import Study
 from workbench.study.load import build
@@ -62,6 +64,9 @@ def main() -> int:
     try:
         with lock:
             code = _run(store, run_id, events, control, started)
+    except Cancelled:
+        control.finished.set()
+        return control.end()
     except InputError as error:
         print(json.dumps({"issues": [issue.to_dict() for issue in error.issues]}), file=events)
         return EXIT_REFUSED
@@ -126,7 +131,13 @@ def _run(store: RunStore, run_id: str, events: TextIO, control: Control, started
     store.update(run_id, status="running", started=now())
     study = _study(store, run_id)
     loaded = strategy.load(study, project)
-    inputs = [simulate.Input(spec, files) for spec, files in data.inputs(study, project)]
+
+    def fetching(progress: Progress) -> None:
+        line = {"task": progress.task, "progress": round(progress.fraction, 4)}
+        print(json.dumps(line), file=events)
+
+    fetched = ensure(study, project, on_progress=fetching, should_stop=control.wanted.is_set)
+    datasets = [simulate.Input(spec, files) for spec, files in inputs(study, project)]
     last = [time.monotonic()]
 
     def progress(share: float) -> None:
@@ -139,7 +150,7 @@ def _run(store: RunStore, run_id: str, events: TextIO, control: Control, started
         study,
         project,
         loaded,
-        inputs,
+        datasets,
         log_folder=store.folder(run_id),
         on_progress=progress,
         should_stop=control.wanted.is_set,
@@ -152,7 +163,7 @@ def _run(store: RunStore, run_id: str, events: TextIO, control: Control, started
         {name: getattr(outcome, name) for name in ("orders", "fills", "positions", "equity")},
     )
     numbers = statistics(
-        outcome.equity, outcome.positions, outcome.fills, price_times=_price_times(inputs)
+        outcome.equity, outcome.positions, outcome.fills, price_times=_price_times(datasets)
     )
     failed = outcome.failure.where is not None
     store.finish(
@@ -166,7 +177,7 @@ def _run(store: RunStore, run_id: str, events: TextIO, control: Control, started
         balances=outcome.balances,
         pnl=_difference(outcome.equity_end, outcome.starting),
         statistics=numbers | {"events": outcome.events},
-        warnings=[*outcome.warnings],
+        warnings=[*fetched.warnings, *outcome.warnings],
         progress=1.0,
         seconds=round(time.perf_counter() - started, 3),
         peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
@@ -179,10 +190,10 @@ def _study(store: RunStore, run_id: str) -> Study:
     return build(content, Places())
 
 
-def _price_times(inputs: Sequence[simulate.Input]) -> npt.NDArray[np.int64]:
+def _price_times(datasets: Sequence[simulate.Input]) -> npt.NDArray[np.int64]:
     """Return when there were prices, in UNIX nanoseconds: it decides what a trading day is."""
     times = []
-    for item in inputs:
+    for item in datasets:
         for file in item.files:
             column = pq.read_table(file, columns=["ts_init"], use_threads=False)["ts_init"]
             found = column.cast(pa.int64()).to_numpy()
@@ -197,7 +208,7 @@ def _digests(study: Study, strategy: str, project: Project) -> dict[str, object]
     return {
         "study": study.digest,
         "strategy": strategy,
-        "data": data.digest(study, project),
+        "data": digest(study, project),
         "engine": require(),
     }
 
