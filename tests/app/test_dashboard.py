@@ -1,15 +1,12 @@
 """The page, looked at in Chromium: what it shows is what the project's files say."""
 
-import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.app.conftest import command, make_project, run, serving
-from workbench.backtest import RunStore
-from workbench.core.project import Project
+from tests.app.conftest import make_project, run, serving
+from tests.app.support import detail, drawn, row, shows, stored, turn
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -30,48 +27,6 @@ def served(runs, tmp_path_factory):
     root = Path(runs["done"]["folder"]).parents[2]
     with serving(root, tmp_path_factory.mktemp("log") / "log.txt") as dashboard:
         yield dashboard
-
-
-def row(page, *texts):
-    """Return the rows of the table of runs that hold every text."""
-    found = page.locator(".tabulator-row:visible")
-    for text in texts:
-        found = found.filter(has_text=text)
-    return found
-
-
-def detail(page):
-    """Return the heading of what is selected: study, status and id in one text."""
-    return page.locator(".head:visible")
-
-
-def shows(locator, pattern, seconds=20):
-    from playwright.sync_api import expect
-
-    expect(locator).to_have_text(re.compile(pattern, re.DOTALL), timeout=seconds * 1000)
-
-
-def drawn(page, count):
-    """Wait for so many charts; return how many pixels of each hold something."""
-    figures = page.locator(".bk-Figure:visible")
-    figures.nth(count - 1).wait_for()
-    page.wait_for_timeout(700)  # the canvas is painted in the next frames
-    assert figures.count() == count
-    ink = """canvas => {
-        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-        let painted = 0;
-        for (let at = 3; at < data.length; at += 4) painted += data[at] > 0;
-        return painted;
-    }"""
-    return [figures.nth(at).locator("canvas").first.evaluate(ink) for at in range(count)]
-
-
-def turn(page, name):
-    page.locator(".bk-tab").get_by_text(name, exact=True).click()
-
-
-def stored(served):
-    return RunStore(Project(served.root)).list()
 
 
 def test_runs_and_the_newest_in_full(served, visit, runs):
@@ -139,7 +94,7 @@ def test_filters(served, visit):
     study, status = (page.locator("select:visible").nth(at) for at in (0, 1))
     study.select_option("ema-cross")
     page.get_by_text("2 runs").wait_for()
-    assert row(page, "slow").count() == 0
+    row(page, "slow").wait_for(state="detached")
     status.select_option("cancelled")
     page.get_by_text("No run matches.").wait_for()
     status.select_option("All statuses")
@@ -187,69 +142,6 @@ def test_a_study_that_cannot_run_says_where(served, visit):
         study.unlink()
 
 
-def test_a_run_from_the_page(served, visit):
-    before = len(stored(served))
-    page = visit(served.url)
-    turn(page, "Run a study")
-    page.get_by_label("Study").select_option("ema-cross.yaml")
-    page.get_by_label("slow (int)").fill("100")
-    page.get_by_label("slow (int)").press("Enter")
-    page.get_by_label("trade_size (Decimal)").fill("many")
-    page.get_by_label("trade_size (Decimal)").press("Enter")
-    page.get_by_role("button", name="Run", exact=True).click()
-    shows(page.locator(".notice.failure:visible"), "Refused.*trade_size.*many")
-    assert len(stored(served)) == before
-    page.get_by_label("trade_size (Decimal)").fill("500")
-    page.get_by_label("trade_size (Decimal)").press("Enter")
-    page.get_by_role("button", name="Run", exact=True).click()
-    shows(page.locator(".notice.good:visible"), r"Done in .*return .*Sharpe ratio .* fills")
-    newest = stored(served)[0]
-    assert newest.params == {"slow": 100, "trade_size": 500}
-    assert newest.status == "done"
-    page.get_by_role("button", name="Open the run").click()
-    shows(detail(page), f"ema-cross.*done.*{newest.id}")
-    shows(row(page).nth(0), "ema-cross.*done.*trade_size=500 slow=100")
-    assert min(drawn(page, 4)) > 500
-
-
-def test_a_run_is_watched_and_cancelled_where_it_was_started(served, visit):
-    page = visit(served.url)
-    turn(page, "Run a study")
-    page.get_by_label("Study").select_option("slow.yaml")
-    page.get_by_label("fault (str)").wait_for()
-    page.get_by_role("button", name="Run", exact=True).click()
-    page.locator("[role=progressbar]:visible").wait_for()
-    page.get_by_text(re.compile(r"^slow: ([3-9]|\d\d)%$")).wait_for()
-    page.get_by_role("button", name="Cancel").click()
-    shows(page.locator(".notice:visible"), "Cancelled")
-    assert stored(served)[0].status == "cancelled"
-    turn(page, "Runs")
-    shows(row(page).nth(0), "slow.*cancelled")
-
-
-def test_a_run_of_another_process_is_watched_and_cancelled(served, visit, runs):
-    page = visit(served.url)
-    row(page, "ema-cross", "fast=20").click()
-    shows(detail(page), runs["other"]["run_id"])
-    arguments = command("backtest", "run", "studies/slow.yaml", "--json")
-    other = subprocess.Popen(arguments, cwd=served.root, stdout=subprocess.PIPE, text=True)
-    try:
-        shows(row(page).nth(0), r"slow.*running \d+%")
-        # What was selected stays selected while rows come and change.
-        shows(detail(page), runs["other"]["run_id"])
-        shows(page.locator(".tabulator-selected:visible"), "fast=20")
-        row(page).nth(0).click()
-        shows(detail(page), "slow.*running")
-        page.locator("[role=progressbar]:visible").wait_for()
-        page.get_by_role("button", name="Cancel").click()
-        shows(detail(page), "slow.*cancelled")
-        printed, _ = other.communicate(timeout=20)
-        assert json.loads(printed)["status"] == "cancelled"
-    finally:
-        other.kill()
-        other.wait()
-
-
 def test_an_empty_project_says_what_to_do(tmp_path, visit):
     root = tmp_path / "project"
     (root / ".gateway").mkdir(parents=True)
@@ -260,6 +152,7 @@ def test_an_empty_project_says_what_to_do(tmp_path, visit):
         shows(page.locator(".empty:visible"), "No studies yet.*workbench init")
         turn(page, "Data")
         shows(page.locator(".empty:visible"), "No data yet.*workbench data fetch")
+        page.close()
 
 
 def test_a_store_that_cannot_be_read_is_said(tmp_path, visit):
@@ -271,3 +164,4 @@ def test_a_store_that_cannot_be_read_is_said(tmp_path, visit):
             path.write_bytes(b"not a database" * 100)
         said = page.locator(".notice.failure:visible")
         shows(said, "cannot be brought up to date.*runs.sqlite cannot be used.*not a database")
+        page.close()

@@ -176,6 +176,7 @@ def test_panel_serve(tmp_path, visit, inside):
         else:
             page.get_by_text("The dashboard cannot be shown").wait_for()
             page.get_by_text("workbench init DIR").wait_for()
+        page.close()
     finally:
         process.terminate()
         process.wait(20)

@@ -222,4 +222,4 @@ def _formatters() -> dict[str, Any]:
         name: NumberFormatter(format=text, nan_format=NONE, null_format=NONE, text_align="right")
         for name, text in NUMBERS.items()
     }
-    return dict.fromkeys(("Status", "Parameters"), {"type": "html"}) | numbers
+    return {name: {"type": "html"} for name in ("Status", "Parameters")} | numbers

@@ -1,0 +1,48 @@
+"""What the tests of the page look at."""
+
+import re
+
+from playwright.sync_api import expect
+
+from workbench.backtest import RunStore
+from workbench.core.project import Project
+
+
+def row(page, *texts):
+    """Return the rows of the table of runs that hold every text."""
+    found = page.locator(".tabulator-row:visible")
+    for text in texts:
+        found = found.filter(has_text=text)
+    return found
+
+
+def detail(page):
+    """Return the heading of what is selected: study, status and id in one text."""
+    return page.locator(".head:visible")
+
+
+def shows(locator, pattern, seconds=20):
+    expect(locator).to_have_text(re.compile(pattern, re.DOTALL), timeout=seconds * 1000)
+
+
+def drawn(page, count):
+    """Wait for so many charts; return how many pixels of each hold something."""
+    figures = page.locator(".bk-Figure:visible")
+    figures.nth(count - 1).wait_for()
+    page.wait_for_timeout(700)  # the canvas is painted in the next frames
+    assert figures.count() == count
+    ink = """canvas => {
+        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        let painted = 0;
+        for (let at = 3; at < data.length; at += 4) painted += data[at] > 0;
+        return painted;
+    }"""
+    return [figures.nth(at).locator("canvas").first.evaluate(ink) for at in range(count)]
+
+
+def turn(page, name):
+    page.locator(".bk-tab").get_by_text(name, exact=True).click()
+
+
+def stored(served):
+    return RunStore(Project(served.root)).list()
