@@ -42,20 +42,16 @@ def _number(value: Any) -> float | None:
     return None if value is None else float(str(value))
 
 
-def _sequence(client_order_id: str) -> int:
+def _sequence(client_order_id: str) -> tuple[int, str]:
     tail = client_order_id.rpartition("-")[2]
-    return int(tail) if tail.isdecimal() else 0
+    return (int(tail) if tail.isdecimal() else 0, client_order_id)
 
 
 def ordered(orders: Iterable[Any]) -> list[Any]:
     """Sort orders by time, then by the number in their id: the cache keeps no order."""
     return sorted(
         orders,
-        key=lambda order: (
-            order.ts_init,
-            _sequence(str(order.client_order_id)),
-            str(order.client_order_id),
-        ),
+        key=lambda order: (order.ts_init, *_sequence(str(order.client_order_id))),
     )
 
 
@@ -106,45 +102,34 @@ def fill_events(found: Sequence[Any]) -> list[Any]:
     return [item[3] for item in events]
 
 
-def fills(events: Iterable[Any]) -> Columns:
-    """Return one row per fill."""
-    return _columns(
-        FILLS,
-        (
-            (
-                event.ts_event,
-                str(event.client_order_id),
-                str(event.trade_id),
-                str(event.position_id or ""),
-                str(event.instrument_id),
-                event.order_side.name,
-                event.order_type.name,
-                _number(event.last_qty),
-                _number(event.last_px),
-                event.commission.as_double() if event.commission else 0.0,
-                event.commission.currency.code if event.commission else "",
-                event.liquidity_side.name,
-            )
-            for event in events
-        ),
-    )
+def fills(events: Iterable[Any], final: dict[str, str]) -> tuple[Columns, str]:
+    """Return one row per fill, and the digest of the run.
 
-
-def fills_digest(events: Iterable[Any], final: dict[str, str]) -> str:
-    """Return SHA-256 over every fill and the final balances, in the engine's exact text.
-
-    Ids the engine draws at random (events) are left out; ids it counts are in.
+    The digest is SHA-256 over every fill and the `final` balances, in the engine's exact text. Ids
+    the engine draws at random (of events, of trades) are left out; ids it counts are in.
     """
     digest = hashlib.sha256()
+    rows = []
     for event in events:
-        row = (
-            f"{event.ts_event} {event.client_order_id} {event.instrument_id} "
-            f"{event.order_side.name} {event.order_type.name} {event.last_qty} {event.last_px} "
-            f"{event.commission} {event.liquidity_side.name}\n"
+        order_id, instrument = str(event.client_order_id), str(event.instrument_id)
+        side, kind = event.order_side.name, event.order_type.name
+        quantity, price = str(event.last_qty), str(event.last_px)
+        commission, liquidity = event.commission, event.liquidity_side.name
+        exact = (
+            f"{event.ts_event} {order_id} {instrument} {side} {kind} {quantity} {price} "
+            f"{commission} {liquidity}\n"
         )
-        digest.update(row.encode())
+        digest.update(exact.encode())
+        rows.append(
+            (
+                event.ts_event, order_id, str(event.trade_id), str(event.position_id or ""),
+                instrument, side, kind, float(quantity), float(price),
+                commission.as_double() if commission else 0.0,
+                commission.currency.code if commission else "", liquidity,
+            )
+        )  # fmt: skip
     digest.update(json.dumps(final, sort_keys=True).encode())
-    return digest.hexdigest()
+    return _columns(FILLS, rows), digest.hexdigest()
 
 
 def positions(cache: Any) -> Columns:
@@ -188,11 +173,11 @@ def _text(totals: dict[str, Decimal]) -> dict[str, str]:
     return {currency: f"{totals[currency]:f}" for currency in sorted(totals)}
 
 
-def balances(cache: Any, venues: Iterable[Any]) -> dict[str, str]:
+def balances(portfolio: Any, venues: Iterable[Any]) -> dict[str, str]:
     """Return the final balance by currency, summed over the venues' accounts."""
     totals: dict[str, Decimal] = {}
     for venue in venues:
-        account = cache.account_for_venue(venue)
+        account = portfolio.account(venue)
         if account is not None:
             for currency, money in account.balances_total().items():
                 totals[currency.code] = totals.get(currency.code, Decimal(0)) + money.as_decimal()

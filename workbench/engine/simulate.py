@@ -207,17 +207,17 @@ def _outcome(
 ) -> Outcome:
     cache = engine.cache
     orders = records.ordered(cache.orders())
-    fills = records.fill_events(orders)
-    balances = records.balances(cache, watch.venues)
+    balances = records.balances(engine.portfolio, watch.venues)
+    fills, digest = records.fills(records.fill_events(orders), balances)
     outcome = Outcome(
         orders=records.orders(orders),
-        fills=records.fills(fills),
+        fills=fills,
         positions=records.positions(cache),
         equity=records.equity(watch.samples),
         balances=balances,
         equity_end=records.equity_end(engine.portfolio, watch.venues),
         starting=records.starting(study),
-        digest=records.fills_digest(fills, balances),
+        digest=digest,
         failure=failure,
         cancelled=watch.stopped,
         events=engine.iteration,

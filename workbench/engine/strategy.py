@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import os
 import sys
 import traceback
 import typing
@@ -37,7 +38,7 @@ class Loaded:
     config
         Its config instance, None for a strategy without one.
     sources
-        SHA-256 of each source file, by its path relative to the project or package.
+        SHA-256 of each source file, by the name of its module.
 
     """
 
@@ -109,7 +110,8 @@ def _import(study: Study, project: Project) -> tuple[ModuleType, Path]:
     if module.__file__ is None:
         raise study.error(f"'{target}' is a folder, not a module", "strategy", "path")
     source = Path(module.__file__).resolve()
-    inside = source.is_relative_to(project.root) and project.root / ".venv" not in source.parents
+    own = target.partition(".")[0] != "workbench" and ".venv" not in source.parts
+    inside = own and source.is_relative_to(project.root)
     return module, project.root if inside else source.parent
 
 
@@ -204,16 +206,20 @@ def _config_class(study: Study, module: ModuleType, strategy: type[Strategy]) ->
 
 
 def _sources(module: ModuleType, root: Path) -> dict[str, str]:
-    """Digest the strategy's module and every module under `root` it brought in."""
+    """Digest the strategy's module and every module under `root` it brought in, by module name."""
+    ours = module.__name__.partition(".")[0] == "workbench"
     sources: dict[str, str] = {}
-    for other in (module, *list(sys.modules.values())):
-        name = getattr(other, "__file__", None)
-        if not name or not name.endswith(".py"):
-            continue
-        path = Path(name).resolve()
-        inside = path.is_relative_to(root) and ".venv" not in path.relative_to(root).parts
-        own = other is module or (inside and "workbench" not in path.relative_to(root).parts[:1])
-        if own and path.is_file():
-            relative = str(path.relative_to(root)) if path.is_relative_to(root) else path.name
-            sources[relative] = hashlib.sha256(path.read_bytes()).hexdigest()
+    for name, other in list(sys.modules.items()):
+        file = getattr(other, "__file__", None)
+        if other is module:
+            sources[name] = _digest(Path(str(file)))
+        elif file and file.endswith(".py") and file.startswith(f"{root}{os.sep}"):
+            # In a checkout of the workbench its own modules lie in the project too.
+            foreign = name == "__main__" or (name.partition(".")[0] == "workbench" and not ours)
+            if not foreign and ".venv" not in Path(file).parts:
+                sources[name] = _digest(Path(file))
     return sources
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

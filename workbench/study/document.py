@@ -64,7 +64,8 @@ _ONLY_THESE_KEYS: dict[str, JsonValue] = {"additionalProperties": False}
 class Document(BaseModel):
     """Base of every part of a study: frozen, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A part is only ever read inside a study: one validator is built, not twenty.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Instrument(Document):
