@@ -1,9 +1,10 @@
 """What the workbench adds to a backtest: ``workbench backtest run`` beside a plain engine script.
 
 Both run EMA cross on the same 500,000 one-minute bars of the same catalog, each as a whole process
-from start to exit, by turns. The workbench's run includes its checks, progress, equity curve,
-digests, statistics and the record in the store. The claim: at most 1.05 x the plain script's time
-plus 0.5 s.
+from start to exit, by turns; the best of several counts, as for `timeit`: what is above it is the
+machine's own noise. The workbench's run includes its checks, progress, equity curve, digests,
+statistics and the record in the store. The claim: at most 1.05 x the plain script's time plus
+0.5 s.
 """
 
 import json
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from benchmarks import plain_engine
 
-ROUNDS = 5
+ROUNDS = 7
 
 STUDY = """\
 schema: 1
@@ -73,7 +74,7 @@ def prepare(root: Path, bars: int) -> Path:
 
 
 def main(bars: int = plain_engine.BARS, rounds: int = ROUNDS) -> dict[str, object]:
-    """Measure both; return the medians in seconds and whether the claim holds."""
+    """Measure both; return best times and medians in seconds, and whether the claim holds."""
     here = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as folder:
         study = prepare(Path(folder), bars)
@@ -91,7 +92,7 @@ def main(bars: int = plain_engine.BARS, rounds: int = ROUNDS) -> dict[str, objec
             ours.append(seconds)
             if run["orders"] != script["orders"]:
                 raise AssertionError(f"not the same run: {run['orders']} and {script['orders']}")
-    before, after = statistics.median(plain), statistics.median(ours)
+    before, after = min(plain), min(ours)
     allowed = 1.05 * before + 0.5
     return {
         "bars": bars,
@@ -99,6 +100,8 @@ def main(bars: int = plain_engine.BARS, rounds: int = ROUNDS) -> dict[str, objec
         "plain_script_s": round(before, 3),
         "workbench_s": round(after, 3),
         "ratio": round(after / before, 3),
+        "plain_script_median_s": round(statistics.median(plain), 3),
+        "workbench_median_s": round(statistics.median(ours), 3),
         "allowed_s": round(allowed, 3),
         "holds": after <= allowed,
     }

@@ -28,7 +28,8 @@ Kind = Literal["worker", "notebook"]
 def launch(kind: Kind = "worker") -> subprocess.Popen[bytes]:
     """Start a process that waits to be told what to run."""
     return subprocess.Popen(
-        [sys.executable, "-m", f"workbench.backtest.{kind}"],
+        # -P: a file of the user's called json.py or random.py must not take the library's place.
+        [sys.executable, "-P", "-m", f"workbench.backtest.{kind}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # Ctrl-C in a terminal goes to the whole group: the child is told by us instead.

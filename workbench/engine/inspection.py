@@ -37,7 +37,7 @@ def check_strategy(study: Study, project: Project) -> list[dict[str, Any]]:
     request = {"project": str(project.root), "study": study.to_dict()}
     try:
         process = subprocess.run(
-            [sys.executable, "-m", "workbench.engine.inspection"],
+            [sys.executable, "-P", "-m", "workbench.engine.inspection"],
             input=json.dumps(request).encode(),
             capture_output=True,
             cwd=project.root,

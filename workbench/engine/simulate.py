@@ -20,7 +20,7 @@ from workbench.study import DataSpec, Study
 
 _MINUTE = 60_000_000_000
 _INTERVALS = tuple(minutes * _MINUTE for minutes in (1, 5, 15, 30, 60, 120, 240, 360, 720, 1440))
-MAX_SAMPLES = 2_500
+MAX_SAMPLES = 1_500
 _CHATTY = (
     "BacktestEngine",
     "nautilus_backtest::engine",
