@@ -1,6 +1,6 @@
 """The yardstick: EMA cross on one-minute bars, run by a plain script without the workbench.
 
-    python -m benchmarks.plain_engine CATALOG BAR_TYPE
+    python -m benchmarks.plain_engine CATALOG BAR_TYPE [FAST SLOW]
 
 Nothing is left in that a careful hand would leave out: the bars come straight from a catalog, the
 log is at WARNING, no report is made. Prints one JSON document; the wall time of the whole process,
@@ -91,7 +91,9 @@ def make_catalog(path: Path | str, bars: int = BARS, *, seed: int = 7) -> str:
     return BAR_TYPE
 
 
-def run(catalog_path: str, bar_type_text: str) -> dict[str, object]:
+def run(
+    catalog_path: str, bar_type_text: str, fast: int = 50, slow: int = 200
+) -> dict[str, object]:
     """Run the backtest once; call it in a process of its own."""
     started = time.perf_counter()
     bars = ParquetDataCatalog(catalog_path).query_bars([bar_type_text])
@@ -117,8 +119,8 @@ def run(catalog_path: str, bar_type_text: str) -> dict[str, object]:
                 instrument_id=INSTRUMENT.id,
                 bar_type=BarType.from_str(bar_type_text),
                 trade_size=Decimal(10),
-                fast=10,
-                slow=50,
+                fast=fast,
+                slow=slow,
             )
         )
     )
@@ -135,4 +137,4 @@ def run(catalog_path: str, bar_type_text: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(*sys.argv[1:3])))
+    print(json.dumps(run(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:5]))))

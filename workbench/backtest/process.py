@@ -25,8 +25,18 @@ OUTPUT_FILE = "output.txt"
 Kind = Literal["worker", "notebook"]
 
 
+_ahead: dict[Kind, subprocess.Popen[bytes]] = {}
+
+
+def prepare(kind: Kind) -> None:
+    """Start a process for the next `launch` to take; it leaves with this one if none does."""
+    _ahead[kind] = launch(kind)
+
+
 def launch(kind: Kind = "worker") -> subprocess.Popen[bytes]:
     """Start a process that waits to be told what to run."""
+    if kind in _ahead:
+        return _ahead.pop(kind)
     return subprocess.Popen(
         # -P: a file of the user's called json.py or random.py must not take the library's place.
         [sys.executable, "-P", "-m", f"workbench.backtest.{kind}"],

@@ -33,7 +33,6 @@ def run(
 
     from workbench.backtest.process import dismiss, launch
 
-    # Before anything else is imported here: it imports meanwhile.
     process = launch("notebook" if notebook else "worker")
     try:
         project = project_of(study)

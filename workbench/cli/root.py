@@ -3,7 +3,6 @@
 import importlib
 import os
 import sys
-from collections.abc import Sequence
 
 import click
 
@@ -69,12 +68,8 @@ def root() -> None:
     """Research on NautilusTrader: from a study to a result one can trust."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave with its exit code."""
-    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
-
-
-def _run(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
+    """Run a command; return its exit code."""
     as_json = wants_json(arguments)
     try:
         code = root.main(arguments, prog_name="workbench", standalone_mode=False)
