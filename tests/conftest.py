@@ -76,10 +76,15 @@ class Answer:
 def workbench(project: Any) -> Callable[..., Answer]:
     """Run the command line in the project as a user would, in a process of its own."""
 
-    def call(*arguments: str, timeout: float = 120, env: dict[str, str] | None = None) -> Answer:
+    def call(
+        *arguments: str,
+        timeout: float = 120,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Answer:
         process = subprocess.run(
             [sys.executable, "-m", "workbench", *arguments],
-            cwd=project.root,
+            cwd=cwd or project.root,
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -27,6 +27,14 @@ class Faulty(Strategy):
         super().__init__(config)
         self.settings = config
         self.seen = 0
+        self.strike("init")
+        if config.fault == "instance":
+            self.on_bar = self.struck_once
+
+    def struck_once(self, bar: Any) -> None:
+        self.seen += 1
+        if self.seen == 20:
+            raise ValueError("struck in instance")
 
     def strike(self, fault: str) -> None:
         if self.settings.fault == fault:
@@ -46,6 +54,8 @@ class Faulty(Strategy):
             self.clock.set_timer("t", dt.timedelta(days=9))
         if self.settings.fault == "indicator":
             self.register_indicator_for_bars(self.settings.bar_type, BadIndicator())
+        if self.settings.fault == "log_error":
+            self.log.error("ValueError: this is the strategy's own word")
 
     def on_time_event(self, event: Any) -> None:
         self.strike("time_event")
@@ -63,6 +73,24 @@ class Faulty(Strategy):
                 import os
 
                 os.abort()
+            if self.settings.fault == "exit_0":
+                import os
+
+                os._exit(0)
+            if self.settings.fault == "fork":
+                import os
+
+                if os.fork() == 0:
+                    time.sleep(60)
+                os._exit(3)
+            if self.settings.fault == "shutdown":
+                self.shutdown_system("enough")
+            if self.settings.fault == "surrogate":
+                raise ValueError("struck \ud800 " + "x" * 1_000_000)
+            if self.settings.fault == "signal":
+                import os
+
+                os.kill(os.getpid(), 35)
             if self.settings.fault == "print":
                 print("printed by the strategy")
         if self.settings.fault == "slow":
@@ -93,11 +121,16 @@ class Faulty(Strategy):
 
 
 class BadIndicator:
+    """Raises once, at its fifth bar."""
+
     name = "bad"
     initialized = False
+    seen = 0
 
     def handle_bar(self, bar: Any) -> None:
-        raise ValueError("struck in indicator")
+        self.seen += 1
+        if self.seen == 5:
+            raise ValueError("struck in indicator")
 
 
 __all__ = ["ExponentialMovingAverage", "Faulty", "FaultyConfig"]

@@ -83,10 +83,116 @@ def test_an_exception_in_a_timer_callback_fails_the_run(project, faulty) -> None
     assert only_run(project).error.startswith("timer callback <lambda> raised")
 
 
-def test_an_exception_only_the_engine_saw_fails_the_run(project, faulty) -> None:
+def test_an_indicator_that_raises_once_fails_and_stops_the_run(project, faulty) -> None:
     with pytest.raises(RunError, match="struck in indicator"):
         backtest.run(faulty("indicator"))
+    run = only_run(project)
+    assert run.error.startswith("indicator BadIndicator.handle_bar raised ValueError")
+    assert "strategies/faulty.py" in run.error
+    assert run.statistics["events"] <= 6
+
+
+def test_a_handler_put_on_the_instance_is_guarded_too(project, faulty) -> None:
+    with pytest.raises(RunError, match="struck in instance"):
+        backtest.run(faulty("instance"))
+    assert only_run(project).error.startswith("on_bar raised ValueError")
+
+
+def test_an_exception_only_the_engine_saw_is_found_in_its_log(project, faulty) -> None:
+    """Even a single line of it, which the engine writes from a thread of its own."""
+    source = project.root / "strategies" / "faulty.py"
+    path = faulty("log_error")
+    run = backtest.run(path)
+    assert any("the strategy's own word" in warning for warning in run.warnings), run.warnings
+    hidden = "from nautilus_trader.trading import Strategy as Hidden\n"
+    late = "self.__dict__['on_bar'] = self.struck_once  # after the guard has looked"
+    text = source.read_text().replace(
+        'if self.settings.fault == "timer":', f"{late}\n        if False:"
+    )
+    source.write_text(hidden + text)
+    with pytest.raises(RunError, match="struck in instance"):
+        backtest.run(path)
+
+
+def test_an_exception_in_the_constructor_keeps_its_traceback(project, faulty) -> None:
+    with pytest.raises(RunError, match="struck in init"):
+        backtest.run(faulty("init"))
+    assert only_run(project).error.startswith("the strategy's __init__ raised ValueError")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("exit_0", "exit code 0"), ("fork", "exit code 3"), ("signal", "signal 35")],
+)
+def test_a_process_that_leaves_is_a_failed_run(project, faulty, fault, words) -> None:
+    began = time.monotonic()
+    with pytest.raises(RunError, match=words):
+        backtest.run(faulty(fault))
+    assert time.monotonic() - began < 30, "a child it forked does not hold us up"
     assert only_run(project).status == "failed"
+
+
+def test_a_strategy_that_shuts_the_system_down_is_flagged(project, faulty) -> None:
+    run = backtest.run(faulty("shutdown"))
+    assert any("before the end of its data" in warning for warning in run.warnings)
+
+
+def test_any_text_of_an_exception_is_kept_within_reason(project, faulty) -> None:
+    with pytest.raises(RunError, match="struck"):
+        backtest.run(faulty("surrogate"))
+    assert 1_000 < len(only_run(project).error) < 50_000
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "raise KeyboardInterrupt",
+        "raise BaseException('no')",
+        "class E(Exception):\n    __str__ = None\nraise E",
+    ],
+)
+def test_whatever_a_module_raises_on_import_refuses_the_study(project, faulty, statement) -> None:
+    path = faulty("")
+    (project.root / "strategies" / "faulty.py").write_text(f"x = 1\n{statement}\n")
+    with pytest.raises(StudyError, match="importing strategies/faulty.py:Faulty failed"):
+        backtest.run(path)
+    assert RunStore(project).list() == []
+
+
+def test_handlers_the_engine_would_never_run_are_refused(project, faulty) -> None:
+    path = faulty("")
+    source = project.root / "strategies" / "faulty.py"
+    source.write_text(source.read_text().replace("    def on_bar(", "    async def on_bar("))
+    with pytest.raises(StudyError, match="on_bar is a coroutine"):
+        backtest.run(path)
+
+
+def test_an_annotation_that_cannot_be_read_is_named(project, faulty) -> None:
+    path = faulty("")
+    source = project.root / "strategies" / "faulty.py"
+    source.write_text(source.read_text().replace("fault: str", "fault: 'Strr'"))
+    with pytest.raises(StudyError, match=r"annotation of FaultyConfig .*Strr"):
+        backtest.run(path)
+
+
+def test_flipped_bits_in_the_catalog_are_an_error_not_other_prices(project, faulty) -> None:
+    backtest.run(faulty(""))
+    (file,) = (project.catalog / "data" / "bars").rglob("*.parquet")
+    content = bytearray(file.read_bytes())
+    for offset in range(200, 260):
+        content[offset] ^= 0xFF
+    file.write_bytes(content)
+    with pytest.raises(RunError) as caught:
+        backtest.run(faulty(""))
+    assert file.name in str(caught.value)
+
+
+def test_one_damaged_row_does_not_hide_the_others(project, faulty) -> None:
+    first, second = backtest.run(faulty("")), backtest.run(faulty(""))
+    with sqlite3.connect(project.runs / "runs.sqlite") as database:
+        database.execute("UPDATE runs SET statistics = 'garbage' WHERE id = ?", (first.id,))
+    database.close()
+    assert [run.id for run in RunStore(project).list()] == [second.id, first.id]
 
 
 def test_system_exit_in_a_handler_fails_the_run(project, faulty) -> None:

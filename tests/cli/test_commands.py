@@ -1,6 +1,9 @@
 """The commands as a user types them: what they print, what they exit with."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -208,3 +211,53 @@ def test_an_internal_error_is_one_line_without_a_traceback(workbench, project) -
     assert answer.code == 1
     assert "Traceback" not in answer.err
     assert len(answer.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("runs list --json >&-", 0),
+        ("config show nope --json >&-", 2),
+        ("config show nope --json >/dev/full", 2),
+        ("runs list --json >/dev/full", 1),
+        ("config show nope --json | true; exit ${PIPESTATUS[0]}", 2),
+        ("runs list --json <&-", 0),
+    ],
+)
+def test_closed_and_full_streams_show_no_traceback(project, command, code) -> None:
+    process = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m workbench {command}"],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == code, process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_a_project_path_with_braces_runs_notebooks(workbench, project) -> None:
+    odd = project.root.parent / "pro {y} \u00e9"
+    project.root.rename(odd)
+    answer = workbench(
+        "backtest", "run", str(odd / STUDY), "--notebook", str(odd / "notebooks/backtest.ipynb"),
+        "--json", cwd=odd,
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    assert answer.json["status"] == "done"
+
+
+def test_a_refused_value_of_a_sweep_is_located_in_the_sweep(workbench, project) -> None:
+    path = project.root / STUDY
+    path.write_text(path.read_text().replace("fast: [10, 20]", "fasst: [10, 20]"))
+    answer = workbench("sweep", "run", STUDY, "--json")
+    assert answer.code == 2
+    (error,) = answer.json["errors"]
+    assert (error["path"], error["file"]) == ("sweep.params.fasst", STUDY)
+    assert error["line"] is not None
+
+
+def test_a_pipe_is_no_study(workbench, project) -> None:
+    os.mkfifo(project.root / "pipe.yaml")
+    answer = workbench("config", "check", "pipe.yaml")
+    assert answer.code == 2
+    assert "pipe" in answer.out

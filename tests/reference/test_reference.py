@@ -73,7 +73,8 @@ def test_yardstick_of_the_benchmark_trades(tmp_path):
         "import sys; from benchmarks.plain_engine import make_catalog as m; m(sys.argv[1], 5_000)"
     )
     subprocess.run([sys.executable, "-c", make, str(tmp_path)], cwd=ROOT, check=True, timeout=60)
-    found = script("-m", "benchmarks.plain_engine", tmp_path, "SYN.SIM-1-MINUTE-LAST-EXTERNAL")
+    bar_type = "SYN.SIM-1-MINUTE-LAST-EXTERNAL"
+    found = script("-m", "benchmarks.plain_engine", tmp_path, bar_type, "10", "50")
     assert found["bars"] == 5_000
     assert found["orders"] > 50
     assert 0 < float(found["balances"]["USD"]) < 1_000_000  # a random walk, less commissions

@@ -55,8 +55,8 @@ def _execute(store: RunStore, run_id: str, notebook: Path) -> str | None:
     parameters: dict[str, Any] = {"study": str(folder / "study.json"), "run_id": run_id}
     try:
         papermill.execute_notebook(
-            str(notebook),
-            str(folder / EXECUTED),
+            _literal(notebook),
+            _literal(folder / EXECUTED),
             parameters=parameters,
             cwd=str(store.project.root),
             kernel_name="python3",
@@ -69,6 +69,11 @@ def _execute(store: RunStore, run_id: str, notebook: Path) -> str | None:
     except (PapermillException, OSError, ValueError, RuntimeError) as error:
         return f"the notebook {notebook} could not be run: {error}"
     return None
+
+
+def _literal(path: Path) -> str:
+    """Write a path so that papermill, which formats paths with the parameters, leaves it alone."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _leave_with_parent() -> None:

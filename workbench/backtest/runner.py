@@ -1,6 +1,7 @@
 """Running a study: a process of its own, watched from here."""
 
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -14,7 +15,7 @@ from workbench import data
 from workbench.backtest.model import FINISHED, Run
 from workbench.backtest.process import CANCEL_FILE, OUTPUT_FILE, close, dismiss, launch, tell
 from workbench.backtest.store import RunStore
-from workbench.core.errors import Cancelled, Issue, RunError, StudyError
+from workbench.core.errors import Cancelled, InputError, Issue, RunError, StudyError
 from workbench.core.files import write_text
 from workbench.core.progress import OnProgress, Progress, ignore
 from workbench.core.project import Project, locate
@@ -194,6 +195,7 @@ class Running:
         tell(process, request)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        threading.Thread(target=self._follow, daemon=True).start()
 
     def _read(self) -> None:
         """Follow the process to its end (in a thread)."""
@@ -210,7 +212,13 @@ class Running:
             if "finished" in event:
                 # Its result is recorded. Freeing half a gigabyte takes it a while: do not wait.
                 self._ended.set()
+
+    def _follow(self) -> None:
+        """Wait for the process itself (in a thread): its pipe may live on in a child it forked."""
         self._process.wait()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # what it left behind
+        self._reader.join(5)
         close(self._process)
         self._ended.set()
 
@@ -256,16 +264,20 @@ class Running:
             raise StudyError([located(self.study, issue) for issue in self._issues])
         if (self.store.folder(self.id) / CANCEL_FILE).exists():
             self.store.finish(self.id, "cancelled")
-        elif code:
+        elif code is not None:  # of no effect on a run that is recorded
             self.store.finish(self.id, "failed", error=self._death(code))
         if self._problem is not None:
             raise self._problem
-        return self.store.get(self.id)
+        try:
+            return self.store.get(self.id)
+        except InputError:
+            raise RunError(f"run {self.id} is gone from the store {self.store.path}") from None
 
     def _death(self, code: int) -> str:
         """Say how the process died."""
         if code < 0:
-            name = signal.Signals(-code).name
+            known = {number.value: number.name for number in signal.Signals}
+            name = known.get(-code, f"signal {-code}")
             causes = {
                 "SIGABRT": " (the engine aborted)",
                 "SIGKILL": " (by hand, or because memory ran out)",

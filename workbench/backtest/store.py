@@ -29,6 +29,7 @@ LOCK_FILE = "owner.lock"
 
 _JSON = ("params", "warnings", "digests", "balances", "pnl", "statistics", "study")
 
+_VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, status TEXT NOT NULL, sweep_id TEXT, notebook TEXT,
@@ -80,8 +81,12 @@ class RunStore:
             with closing(sqlite3.connect(self.path, timeout=30)) as connection:
                 connection.row_factory = sqlite3.Row
                 connection.execute("PRAGMA journal_mode = WAL")
-                if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                version = connection.execute("PRAGMA user_version").fetchone()[0]
+                if version == 0:
                     connection.executescript(_SCHEMA)
+                elif version != _VERSION:
+                    message = f"the run store {self.path} is of version {version}, not {_VERSION}"
+                    raise WorkbenchError(message)
                 with connection:
                     yield connection
         except sqlite3.DatabaseError as error:
@@ -221,7 +226,10 @@ class RunStore:
     def _run(self, row: sqlite3.Row) -> Run:
         values = dict(row)
         for name in _JSON:
-            values[name] = json.loads(values[name])
+            try:
+                values[name] = json.loads(values[name])
+            except ValueError:  # damaged by hand: one such row must not hide the others
+                values[name] = [f"{name} of this run is damaged"] if name == "warnings" else {}
         values["n_orders"], values["n_fills"] = values.pop("orders"), values.pop("fills")
         return Run(**values, folder=self.folder(values["id"]), project=self.project)
 

@@ -14,7 +14,7 @@ from workbench import data
 from workbench.backtest.model import Run
 from workbench.backtest.runner import Running, start
 from workbench.backtest.store import RunStore
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import Issue, StudyError, WorkbenchError
 from workbench.core.progress import OnProgress, Progress, ignore
 from workbench.core.project import Project, locate
 from workbench.engine.inspection import check_strategy
@@ -126,7 +126,10 @@ def run_sweep(
     studies = [point_study(study, point) for point in points]
     # One check for each distinct study would be slow; each value was checked on loading, and the
     # worker checks the combination: a refused point is a failed run of this sweep.
-    check_strategy(studies[0], project)
+    try:
+        check_strategy(studies[0], project)
+    except StudyError as error:
+        raise StudyError([_of_sweep(study, issue) for issue in error.issues]) from None
     for each in _distinct_data(studies):
         data.ensure(each, project, on_progress=on_progress)
     store = RunStore(project)
@@ -168,6 +171,15 @@ def sweep_results(
 def point_study(study: Study, point: dict[str, Any]) -> Study:
     """Return the study of one point of its sweep."""
     return study.with_values(point)
+
+
+def _of_sweep(study: Study, issue: Issue) -> Issue:
+    """Locate an issue of a point where its value stands: in the sweep."""
+    names = study.sweep.params if study.sweep else {}
+    for name in names:
+        if issue.path in (name, f"strategy.params.{name}"):
+            return study.issue(issue.message, "sweep", "params", name)
+    return issue
 
 
 def _key(params: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ import select
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -73,9 +74,12 @@ def main() -> int:
     except WorkbenchError as error:
         return _fail(store, run_id, str(error))
     except OSError as error:
-        return _fail(store, run_id, f"the result could not be written: {error}")
+        return _fail(store, run_id, f"a file could not be read or written: {error}")
     except MemoryError:
         return _fail(store, run_id, "out of memory")
+    except BaseException as error:  # the last word of a process nobody else watches from inside
+        traceback.print_exc()
+        return _fail(store, run_id, f"internal error: {type(error).__name__}: {error}")
     print(json.dumps({"finished": code}), file=events)
     return code
 

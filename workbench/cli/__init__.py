@@ -13,6 +13,23 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # A stream that was closed before we began (>&-) is None.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    try:
+        code = _run(words)
+    except KeyboardInterrupt:
+        code = 130
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = code or 1
+    # Nothing is left to do that matters, and tearing down what was imported takes a while.
+    os._exit(code)
+
+
+def _run(words: list[str]) -> int:
     if words[:2] == ["backtest", "run"] and not {"-h", "--help"} & set(words):
         # Its process imports for half a second: before click and the study are imported here.
         from workbench.backtest.process import prepare
@@ -20,14 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prepare("notebook" if any(word.startswith("--notebook") for word in words) else "worker")
     from workbench.cli.root import run
 
-    code = run(words)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            code = code or 1
-    # Nothing is left to do that matters, and tearing down what was imported takes a while.
-    os._exit(code)
+    return run(words)
 
 
 __all__ = ["main"]

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -28,9 +28,10 @@ def emit(document: Mapping[str, Any], as_json: bool, text: Callable[[], None]) -
     """Print `document` as JSON, or call `text`, which prints for people."""
     global _printed
     if as_json:
-        json.dump(document, sys.stdout, indent=2, default=str)
-        sys.stdout.write("\n")
+        text_form = json.dumps(document, indent=2, default=str)
         _printed = True
+        sys.stdout.write(text_form + "\n")
+        sys.stdout.flush()
     else:
         text()
 
@@ -42,7 +43,8 @@ def say(message: str = "") -> None:
 
 def note(message: str) -> None:
     """Print a line on standard error."""
-    click.echo(message, err=True)
+    with suppress(OSError):
+        click.echo(message, err=True)
 
 
 def fail(error: WorkbenchError, as_json: bool) -> int:
@@ -54,8 +56,9 @@ def fail(error: WorkbenchError, as_json: bool) -> int:
         if isinstance(error, InputError):
             document["status"] = "invalid"
             document["errors"] = [issue.to_dict() for issue in error.issues]
-        json.dump(document, sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        with suppress(OSError):  # the reader has left, or the disk is full: the exit code tells
+            sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+            sys.stdout.flush()
     if isinstance(error, InputError):
         for issue in error.issues:
             note(f"error: {issue}")

@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import sys
 
 import click
 
@@ -83,8 +82,10 @@ def run(arguments: list[str]) -> int:
     except WorkbenchError as error:
         return fail(error, as_json)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return fail(WorkbenchError(f"{error.strerror or error}{where}"), as_json)
     except Exception as error:
         if os.environ.get("WORKBENCH_DEBUG"):
             raise

@@ -211,6 +211,8 @@ class Dataset:
                     rows.replace_schema_metadata(metadata),
                     temporary,
                     compression="zstd",
+                    # A bit that flips on the disk is an error when it is read, not another price.
+                    write_page_checksum=True,
                     # Prices seldom repeat: a dictionary costs time and saves nothing.
                     use_dictionary=False,
                     row_group_size=_ROW_GROUP,
@@ -307,7 +309,12 @@ def read_rows(
     for file in files:
         try:
             # One thread: a process that has read may still fork.
-            rows = pq.read_table(file.path, columns=columns, use_threads=False)
+            rows = pq.read_table(
+                file.path,
+                columns=columns,
+                use_threads=False,
+                page_checksum_verification=True,
+            )
         except (pa.ArrowException, OSError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{file.path}: cannot be read: {reason}") from None

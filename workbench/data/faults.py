@@ -68,7 +68,7 @@ class Faults:
             return
         if cleaning:
             text += f". To mend it on import: 'clean: [{cleaning}]'"
-        self.issues.append(Issue(text, file=self.file, line=lines[0]))
+        self.issues.append(Issue(text, file=self.file, line=int(lines[0])))
 
     def _more(self, lines: list[int], count: int) -> str:
         if count == 1:

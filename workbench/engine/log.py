@@ -46,7 +46,9 @@ def errors(folder: Path) -> Errors:
             except ValueError:
                 continue  # the last line of a process that was killed
             message = f"{entry.get('component', '')}: {entry.get('message', '')}"
-            if _EXCEPTION.search(str(entry.get("message", ""))):
+            # What the strategy itself logs as an error is its own word, not an exception of it.
+            engine = str(entry.get("component", "")).startswith("nautilus_")
+            if engine and _EXCEPTION.search(str(entry.get("message", ""))):
                 exception = exception or f"{message} (at {entry.get('timestamp')})"
             else:
                 others[message.splitlines()[0]] += 1

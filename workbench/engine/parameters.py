@@ -5,6 +5,7 @@ They are the keyword parameters of the config's ``__init__``, with their annotat
 
 import inspect
 import json
+import traceback
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from nautilus_trader import model
 from nautilus_trader.trading import StrategyConfig
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
-from workbench.core.errors import Issue, StudyError, choices
+from workbench.core.errors import InputError, Issue, StudyError, choices
+from workbench.engine.supervise import clean
 from workbench.study import Study
 
 # Parameters the workbench fills in from the study's data when the study does not name them.
@@ -54,8 +56,9 @@ def signature(config_class: type[Any]) -> dict[str, tuple[inspect.Parameter, Any
         return {}
     try:
         hints = typing.get_type_hints(config_class.__init__)
-    except (NameError, TypeError):
-        hints = {}
+    except Exception as error:  # an annotation is any expression of the user's
+        message = f"an annotation of {config_class.__name__} cannot be read: {error}"
+        raise InputError(Issue(message, "strategy.path")) from None
     return {
         name: (parameter, hints.get(name, Any))
         for name, parameter in list(inspect.signature(config_class.__init__).parameters.items())[1:]
@@ -104,8 +107,10 @@ def config(study: Study, config_class: type[Any]) -> Any:
         raise StudyError(issues)
     try:
         return config_class(**values)
-    except Exception as error:  # whatever the user's config raises is its verdict on the values
-        message = f"{config_class.__name__} refuses the parameters: {error}"
+    except BaseException as error:  # whatever the user's config raises is its verdict
+        said = clean("".join(traceback.format_exception_only(error)))
+        said = said.removeprefix("ValueError: ")
+        message = f"{config_class.__name__} refuses the parameters: {said}"
         raise study.error(message, "strategy", "params") from None
 
 

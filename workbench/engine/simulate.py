@@ -1,5 +1,6 @@
 """One backtest in this process: build the engine, run it, take down what happened."""
 
+import datetime as dt
 import gc
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -8,13 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
-from nautilus_trader.common import FileWriterConfig, LoggerConfig, LogLevel
+from nautilus_trader.common import (
+    FileWriterConfig,
+    LoggerConfig,
+    LogLevel,
+    logging_sync_to_disk,
+)
 from nautilus_trader.model import TraderId, Venue
 from nautilus_trader.risk import RiskEngineConfig
+from nautilus_trader.trading import Strategy
 
+from workbench.core.errors import RunError
 from workbench.core.project import Project
 from workbench.engine import catalog, log, records, strategy
-from workbench.engine.supervise import Failure, Observer, Watch, sample, supervised
+from workbench.engine.supervise import (
+    Failure,
+    Observer,
+    Watch,
+    clean,
+    guard_instance,
+    sample,
+    supervised,
+)
 from workbench.engine.venues import add_venue, risk_config
 from workbench.study import DataSpec, Study
 
@@ -115,7 +131,8 @@ def simulate(
 
     failure = Failure()
     kind = supervised(loaded.strategy, failure)
-    instance = kind(loaded.config) if loaded.config is not None else kind()
+    instance = _make(kind, loaded.config, failure)
+    guard_instance(instance, failure)
     engine.add_strategy(instance)
     watch = Watch(
         start_ns=start,
@@ -132,10 +149,11 @@ def simulate(
     watch.samples += [(start, code, float(text)) for code, text in records.starting(study).items()]
     _run(engine, failure)
     sample(watch, engine.portfolio, engine.backtest_end or end)
+    logging_sync_to_disk()  # the engine writes its log from a thread of its own
     found = log.errors(log_folder)
     if found.exception and not watch.stopped:
         # Raised where no handler of ours stood around it: an indicator, a library's callback.
-        failure.note("the engine reports", found.exception)
+        failure.note("the engine reports", clean(found.exception))
     outcome = _outcome(study, engine, failure, watch)
     if unenforced:
         limits = ", ".join(unenforced)
@@ -144,6 +162,14 @@ def simulate(
         times = f" ({count} times)" if count > 1 else ""
         outcome.warnings.append(f"the engine reports an error{times}: {message}")
     return outcome
+
+
+def _make(kind: type[Strategy], config: Any, failure: Failure) -> Strategy:
+    try:
+        return kind(config) if config is not None else kind()
+    except BaseException as error:
+        failure.record("the strategy's __init__", error)
+        raise RunError(failure.text) from None
 
 
 def interval_for(span_ns: int) -> int:
@@ -224,16 +250,27 @@ def _outcome(
         start_ns=watch.start_ns,
         end_ns=engine.backtest_end or watch.end_ns,
     )
-    outcome.warnings = _warnings(study, orders, outcome)
+    outcome.warnings = _warnings(study, orders, outcome, watch.end_ns)
     return outcome
 
 
-def _warnings(study: Study, orders: Sequence[Any], outcome: Outcome) -> list[str]:
+def _minute(ns: int) -> str:
+    return f"{dt.datetime.fromtimestamp(ns // 10**9, dt.UTC):%Y-%m-%d %H:%M}"
+
+
+def _warnings(study: Study, orders: Sequence[Any], outcome: Outcome, last_ns: int) -> list[str]:
     warnings = []
     if not orders and outcome.failure.where is None:
         warnings.append("no trades: the strategy placed no order")
     elif not outcome.fills["ts"] and outcome.failure.where is None:
         warnings.append(f"no trades: none of the {len(orders)} orders was filled")
+    stopped_early = outcome.end_ns < last_ns and not outcome.cancelled
+    if stopped_early and outcome.failure.where is None:
+        end, last = _minute(outcome.end_ns), _minute(last_ns)
+        warnings.append(
+            f"it stopped at {end}, before the end of its data at {last}: the strategy or the "
+            "engine shut the system down"
+        )
     reasons = Counter(
         (status, reason)
         for status, reason in zip(outcome.orders["status"], outcome.orders["reason"], strict=True)

@@ -24,6 +24,7 @@ from workbench.core.errors import Issue, StudyError, choices
 from workbench.core.project import Project
 from workbench.engine.parameters import Parameter, describe
 from workbench.engine.parameters import config as build_config
+from workbench.engine.supervise import HANDLERS, clean
 from workbench.study import Study
 
 
@@ -66,6 +67,7 @@ def load(study: Study, project: Project) -> Loaded:
     """
     module, root = _import(study, project)
     strategy = _strategy_class(study, module)
+    _check_handlers(study, strategy)
     config_class = _config_class(study, module, strategy)
     config = None
     if config_class is None:
@@ -105,7 +107,7 @@ def _import(study: Study, project: Project) -> tuple[ModuleType, Path]:
         name = project.relative(Path(error.filename)) if error.filename else target
         message = f"syntax error: {error.msg}"
         raise StudyError(Issue(message, "strategy.path", name, error.lineno)) from None
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # whatever a module raises while it is imported
         raise _import_error(error, study, project) from None
     if module.__file__ is None:
         raise study.error(f"'{target}' is a folder, not a module", "strategy", "path")
@@ -150,7 +152,8 @@ def _import_error(error: BaseException, study: Study, project: Project) -> Study
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith("<frozen") and frame.filename != __file__
     ]
-    message = f"importing {study.strategy.path} failed: {type(error).__name__}: {error}"
+    said = clean("".join(traceback.format_exception_only(error)))
+    message = f"importing {study.strategy.path} failed: {said}"
     if not frames:
         return study.error(message, "strategy", "path")
     last = frames[-1]
@@ -171,6 +174,15 @@ def _strategy_class(study: Study, module: ModuleType) -> type[Strategy]:
     problem = f"no class '{name}'" if found is None else f"'{name}' is not a Strategy"
     message = f"{problem} in {study.strategy.path.rpartition(':')[0]}. {choices(name, allowed)}"
     raise study.error(message, "strategy", "path")
+
+
+def _check_handlers(study: Study, strategy: type[Strategy]) -> None:
+    """Refuse handlers the engine would call and never run."""
+    for name in HANDLERS:
+        handler = getattr(strategy, name)
+        if inspect.iscoroutinefunction(handler) or inspect.isgeneratorfunction(handler):
+            message = f"{strategy.__name__}.{name} is a coroutine or generator: it would never run"
+            raise study.error(message, "strategy", "path")
 
 
 def _config_class(study: Study, module: ModuleType, strategy: type[Strategy]) -> type[Any] | None:

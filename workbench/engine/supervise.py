@@ -17,6 +17,18 @@ from nautilus_trader.model import Venue
 from nautilus_trader.trading import Strategy
 
 HANDLERS = tuple(name for name in dir(Strategy) if name.startswith("on_"))
+REGISTRATIONS = tuple(name for name in dir(Strategy) if name.startswith("register_indicator_for_"))
+
+MAX_TEXT = 20_000
+
+
+def clean(text: str) -> str:
+    """Make any exception's text fit to be kept: no lone surrogates, no megabytes."""
+    text = text.strip().encode("utf-8", "backslashreplace").decode()
+    if len(text) <= MAX_TEXT:
+        return text
+    half = MAX_TEXT // 2
+    return f"{text[:half]}\n... {len(text) - MAX_TEXT:,} characters ...\n{text[-half:]}"
 
 
 @dataclass(slots=True)
@@ -45,8 +57,8 @@ class Failure:
             # The first frame is the guard itself.
             inner = error.__traceback__.tb_next if error.__traceback__ else None
             self.where, self.at_ns = where, at_ns
-            self.message = "".join(traceback.format_exception_only(error)).strip()
-            self.trace = "".join(traceback.format_exception(type(error), error, inner)).strip()
+            self.message = clean("".join(traceback.format_exception_only(error)))
+            self.trace = clean("".join(traceback.format_exception(type(error), error, inner)))
 
     def note(self, where: str, message: str) -> None:
         """Keep an exception known only by what was written of it, if it is the first."""
@@ -72,11 +84,22 @@ def supervised(strategy: type[Strategy], failure: Failure) -> type[Strategy]:
         if handler is not getattr(Strategy, name):
             members[name] = _guard(handler, name, failure)
 
+    for name in REGISTRATIONS:
+        members[name] = _guard_indicators(getattr(strategy, name), failure)
+
     def clock(self: Any) -> Any:
         return _GuardedClock(strategy.clock.__get__(self), self, failure)
 
     members["clock"] = property(clock)
     return type(strategy.__name__, (strategy,), members)
+
+
+def guard_instance(strategy: Strategy, failure: Failure) -> None:
+    """Guard the handlers a strategy has put on itself (``self.on_bar = ...``)."""
+    own = vars(strategy)
+    for name in HANDLERS:
+        if callable(own.get(name)):
+            own[name] = _guard_call(strategy, own[name], name, failure)
 
 
 def _guard(handler: Callable[..., Any], name: str, failure: Failure) -> Callable[..., Any]:
@@ -89,6 +112,33 @@ def _guard(handler: Callable[..., Any], name: str, failure: Failure) -> Callable
 
     guarded.__name__ = name
     return guarded
+
+
+def _guard_call(
+    strategy: Any, call: Callable[..., Any], where: str, failure: Failure
+) -> Callable[..., Any]:
+    def guarded(*args: Any) -> Any:
+        try:
+            return call(*args)
+        except BaseException as error:
+            _stop(strategy, where, error, failure)
+            raise
+
+    return guarded
+
+
+def _guard_indicators(register: Callable[..., Any], failure: Failure) -> Callable[..., Any]:
+    """Guard the indicators written in Python as they are registered; native ones cannot raise."""
+
+    def registering(self: Any, source: Any, indicator: Any) -> Any:
+        for name in ("handle_bar", "handle_quote_tick", "handle_trade_tick"):
+            call = getattr(indicator, name, None)
+            if callable(call) and hasattr(indicator, "__dict__"):
+                where = f"indicator {type(indicator).__name__}.{name}"
+                setattr(indicator, name, _guard_call(self, call, where, failure))
+        return register(self, source, indicator)
+
+    return registering
 
 
 def _stop(strategy: Any, where: str, error: BaseException, failure: Failure) -> None:
@@ -110,16 +160,8 @@ class _GuardedClock:
     def _guarded(self, callback: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
         if callback is None:
             return None
-
-        def guarded(event: Any) -> Any:
-            try:
-                return callback(event)
-            except BaseException as error:
-                name = getattr(callback, "__name__", "callback")
-                _stop(self._strategy, f"timer callback {name}", error, self._failure)
-                raise
-
-        return guarded
+        name = f"timer callback {getattr(callback, '__name__', 'callback')}"
+        return _guard_call(self._strategy, callback, name, self._failure)
 
     def set_timer(self, *args: Any, **kwargs: Any) -> None:
         self._clock.set_timer(*self._swap(args, 4), **self._named(kwargs))

@@ -43,6 +43,8 @@ def read(path: FilePath, shown: str | None = None) -> tuple[dict[str, Any], Plac
     """
     name = shown or str(path)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise StudyError(Issue("cannot be read: not a file but a pipe or device", file=name))
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
