@@ -154,7 +154,7 @@ def test_any_text_of_an_exception_is_kept_within_reason(project, faulty) -> None
 def test_whatever_a_module_raises_on_import_refuses_the_study(project, faulty, statement) -> None:
     path = faulty("")
     (project.root / "strategies" / "faulty.py").write_text(f"x = 1\n{statement}\n")
-    with pytest.raises(StudyError, match="importing strategies/faulty.py:Faulty failed"):
+    with pytest.raises(StudyError, match=r"importing strategies/faulty.py:Faulty failed"):
         backtest.run(path)
     assert RunStore(project).list() == []
 
