@@ -436,3 +436,10 @@ def test_the_store_is_an_ordinary_database(project, faulty) -> None:
         assert database.execute("SELECT id, status FROM runs").fetchall() == [(run.id, "done")]
     database.close()
     assert study.load(project.root / "studies" / "faulty.yaml").to_dict() == run.study
+
+
+def test_an_account_that_cannot_pay_is_refused(project, faulty) -> None:
+    with pytest.raises(StudyError, match="settled in USD") as caught:
+        backtest.run(faulty(""), {"venues.0.balances": ["1_000_000 EUR"]})
+    assert caught.value.issues[0].path == "venues.0.balances"
+    assert RunStore(project).list() == []

@@ -41,23 +41,30 @@ def table(times, values, currency="USD"):
 
 
 def test_returns_by_hand():
-    # Monday to Friday: 100 at the start, then +10 %, -10 %, 0 %, +5 %.
-    times = days("2024-01-01", 5)
-    found = statistics(table(times, [100, 110, 99, 99, 103.95]), NO_TRADES, NO_FILLS)
-    returns = [0.10, -0.10, 0.0, 0.05]
+    # From 100: +10 %, -10 %, 0 %, +5 %, twelve times over.
+    returns = [0.10, -0.10, 0.0, 0.05] * 12
+    values = np.cumprod([100.0, *(1 + r for r in returns)])
+    found = statistics(table(days("2024-01-01", 49), values), NO_TRADES, NO_FILLS)
     mean = 0.0125
-    deviation = math.sqrt(sum((r - mean) ** 2 for r in returns) / 3)
+    deviation = math.sqrt(sum((r - mean) ** 2 for r in returns) / 47)
     assert found["periods_per_year"] == 252
-    assert found["days"] == 4
-    assert found["net_profit"] == pytest.approx(3.95)
-    assert found["total_return"] == pytest.approx(0.0395)
+    assert found["days"] == 48
+    assert found["net_profit"] == pytest.approx(100 * (1.0395**12 - 1))
+    assert found["total_return"] == pytest.approx(1.0395**12 - 1)
     assert found["volatility"] == pytest.approx(deviation * math.sqrt(252))
     assert found["sharpe"] == pytest.approx(mean / deviation * math.sqrt(252))
     assert found["sortino"] == pytest.approx(mean / math.sqrt(0.01 / 4) * math.sqrt(252))
     assert found["max_drawdown"] == pytest.approx(0.1)
-    assert found["max_drawdown_days"] == 3  # from Tuesday's high, never reached again
     assert (found["best_day"], found["worst_day"]) == pytest.approx((0.10, -0.10))
-    assert found["cagr"] is None  # four days say nothing of a year
+
+
+def test_a_few_days_say_nothing_of_a_year():
+    times = days("2024-01-01", 5)  # Monday to Friday
+    found = statistics(table(times, [100, 110, 99, 99, 103.95]), NO_TRADES, NO_FILLS)
+    assert found["total_return"] == pytest.approx(0.0395)
+    assert found["max_drawdown_days"] == 3  # from Tuesday's high, never reached again
+    for name in ("cagr", "volatility", "sharpe", "sortino", "calmar"):
+        assert found[name] is None
 
 
 def test_growth_over_whole_years():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,9 +91,9 @@ class Run:
         lines = {"run": self.id, "status": self.status}
         if self.params:
             lines["parameters"] = ", ".join(f"{key} = {self.params[key]}" for key in self.params)
-        for currency, amount in self.balances.items():
-            profit = f"profit {float(self.pnl.get(currency, '0')):+,.2f}"
-            lines["balance"] = f"{float(amount):,.2f} {currency}, {profit}"
+        if self.balances:
+            lines["balance"] = ", ".join(f"{float(v):,.2f} {c}" for c, v in self.balances.items())
+            lines["profit"] = ", ".join(self._profit(currency) for currency in self.pnl)
         shares = {"return": "total_return", "drawdown": "max_drawdown"}
         for name, key in shares.items():
             if numbers.get(key) is not None:
@@ -113,6 +114,19 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.id}: {self.status}>"
+
+    def _profit(self, currency: str) -> str:
+        """Write a profit, and how much of it is that of positions still open."""
+        total = Decimal(self.pnl[currency])
+        start = sum(
+            Decimal(amount)
+            for venue in self.study["venues"]
+            for amount, code in (balance.split() for balance in venue["balances"])
+            if code == currency
+        )
+        opened = total - (Decimal(self.balances.get(currency, "0")) - start)
+        of_which = f", {opened:+,.2f} of it open" if opened else ""
+        return f"{total:+,.2f} {currency}{of_which}"
 
     def _repr_html_(self) -> str:
         """Draw the headline as a table in a notebook."""

@@ -255,6 +255,8 @@ def _returns(times: Any, values: Floats, calendar: Calendar | None) -> dict[str,
     deviation = float(returns.std(ddof=1)) if len(returns) > 1 else None
     downside = float(np.sqrt(np.mean(np.minimum(returns, 0) ** 2))) if len(returns) > 1 else None
     deepest = float(drawdown(values).max()) if some else None
+    if days < MIN_DAYS_TO_ANNUALISE:  # a year told from a few days would be taken for a figure
+        deviation = downside = None
     year = math.sqrt(periods)
     return {
         "periods_per_year": int(periods) if periods.is_integer() else periods,

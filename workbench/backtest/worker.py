@@ -182,7 +182,7 @@ def _run(store: RunStore, run_id: str, events: TextIO, control: Control, started
         pnl=_difference(outcome.equity_end, outcome.starting),
         statistics=numbers | {"events": outcome.events},
         warnings=[*fetched.warnings, *outcome.warnings],
-        progress=1.0,
+        **({} if failed else {"progress": 1.0}),
         seconds=round(time.perf_counter() - started, 3),
         peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     )

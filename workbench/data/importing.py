@@ -13,7 +13,7 @@ from workbench.data.intervals import iso
 from workbench.data.provider import Chunk
 from workbench.data.rows import PRICES, SIDES, SIZES, table, to_numpy
 from workbench.data.tabular import EMPTY, Raw, as_floats
-from workbench.data.timestamps import HINT, TIME_UNITS, at_close, parse
+from workbench.data.timestamps import FIXED, HINT, TIME_UNITS, at_close, parse
 from workbench.data.timezones import Zone
 from workbench.study.document import FileData, Instrument
 
@@ -91,7 +91,17 @@ class Importer:
         gaps = find_gaps(spec.kind, spec.identity, ts)
         if gaps.count:
             faults.warnings.append(f"{faults.file}: {gaps}")
+        if spec.bars and (close := self._closer_than_bars(ts)):
+            faults.warnings.append(
+                f"{faults.file}: {close:,} bars come sooner after the one before than a bar of "
+                f"{spec.bars} lasts: is the bar specification right?"
+            )
         return Chunk((int(ts[0]), int(ts[-1])), rows, tuple(faults.warnings))
+
+    def _closer_than_bars(self, ts: Any) -> int:
+        step, unit, _ = str(self.spec.bars).split("-")
+        length = int(step) * FIXED.get(unit, 0)
+        return int(np.count_nonzero(np.diff(ts) < length))
 
     def _misshapen(self) -> None:
         lines = self.raw.misshapen

@@ -13,8 +13,8 @@ from workbench.data.rows import to_numpy
 from workbench.data.timezones import Zone
 
 UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-_FIXED = {"MILLISECOND": 10**6, "SECOND": 10**9, "MINUTE": 60 * 10**9, "HOUR": 3600 * 10**9}
-TIME_UNITS = (*_FIXED, "DAY", "WEEK", "MONTH", "YEAR")
+FIXED = {"MILLISECOND": 10**6, "SECOND": 10**9, "MINUTE": 60 * 10**9, "HOUR": 3600 * 10**9}
+TIME_UNITS = (*FIXED, "DAY", "WEEK", "MONTH", "YEAR")
 # Up to the end of 2261, as in a study.
 LATEST = 9_214_646_400_000_000_000
 _DAY = 86_400 * 10**9
@@ -196,8 +196,8 @@ def at_close(ts: Any, step: int, unit: str, zone: Zone) -> Any:
 
     Days and longer are counted on the wall clock, where a day may have 23 or 25 hours.
     """
-    if unit in _FIXED:
-        return ts + step * _FIXED[unit]
+    if unit in FIXED:
+        return ts + step * FIXED[unit]
     local = zone.to_local(ts)
     if unit in ("DAY", "WEEK"):
         return zone.to_utc(local + step * _DAY * (7 if unit == "WEEK" else 1)).ts

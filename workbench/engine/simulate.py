@@ -19,7 +19,7 @@ from nautilus_trader.model import TraderId, Venue
 from nautilus_trader.risk import RiskEngineConfig
 from nautilus_trader.trading import Strategy
 
-from workbench.core.errors import RunError
+from workbench.core.errors import RunError, StudyError
 from workbench.core.project import Project
 from workbench.engine import catalog, log, records, strategy
 from workbench.engine.supervise import (
@@ -33,6 +33,7 @@ from workbench.engine.supervise import (
 )
 from workbench.engine.venues import add_venue, risk_config
 from workbench.study import DataSpec, Study
+from workbench.study.fields import split_instrument, split_money
 
 _MINUTE = 60_000_000_000
 _INTERVALS = tuple(minutes * _MINUTE for minutes in (1, 5, 15, 30, 60, 120, 240, 360, 720, 1440))
@@ -121,6 +122,7 @@ def simulate(
 
     """
     instruments = _instruments(study, project)
+    _check_currencies(study, instruments)
     risk, unenforced = risk_config(study.risk, instruments)
     engine = BacktestEngine(_engine_config(study, risk, log_folder))
     for venue in study.venues:
@@ -162,6 +164,21 @@ def simulate(
         times = f" ({count} times)" if count > 1 else ""
         outcome.warnings.append(f"the engine reports an error{times}: {message}")
     return outcome
+
+
+def _check_currencies(study: Study, instruments: dict[str, Any]) -> None:
+    """Refuse an account that cannot pay for what it trades: the engine would count nonsense."""
+    issues = []
+    for index, venue in enumerate(study.venues):
+        held = {split_money(balance)[1] for balance in venue.balances}
+        for name, item in instruments.items():
+            currency = getattr(item, "settlement_currency", item.quote_currency).code
+            at_home = split_instrument(name)[1] == venue.name
+            if at_home and venue.base_currency is None and currency not in held:
+                message = f"{name} is settled in {currency}: the account needs a balance in it"
+                issues.append(study.issue(message, "venues", index, "balances"))
+    if issues:
+        raise StudyError(issues)
 
 
 def _make(kind: type[Strategy], config: Any, failure: Failure) -> Strategy:
