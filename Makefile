@@ -51,7 +51,7 @@ lock: ## Pin every dependency with hashes, without registry addresses
 	$(BIN)/pip install --quiet pip-tools
 	cd $(VENV) && CUSTOM_COMPILE_COMMAND="make lock" bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-annotate \
-	  --extra lab --extra databento -o ../requirements.txt ../pyproject.toml dev.in
+	  --extra lab --extra databento --extra tardis -o ../requirements.txt ../pyproject.toml dev.in
 
 clean: ## Remove the environment and everything made by running
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

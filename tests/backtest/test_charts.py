@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.backtest import charts
-from workbench.backtest.style import BLUE, ORANGE, holoviews
+from workbench.core.style import BLUE, ORANGE, holoviews
 
 KINDS = ("one", "several", "currencies", "many", "empty", "failed")
 CHARTS = (charts.equity, charts.drawdowns, charts.monthly, charts.price, charts.overview)

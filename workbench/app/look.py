@@ -10,8 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from workbench.backtest.style import DARK, PAPER
 from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.style import DARK, PAPER
 
 THEME_COOKIE = "workbench-theme"
 
@@ -70,7 +70,7 @@ def figure(chart: Any, *, dark: bool) -> Any:
 
     May be called from any thread that holds `drawing`: the figure belongs to no document yet.
     """
-    from workbench.backtest.style import holoviews
+    from workbench.core.style import holoviews
 
     drawn = holoviews().render(chart, backend="bokeh")
     drawn.sizing_mode = "stretch_width"

@@ -1,7 +1,7 @@
 """Charts of runs: one HoloViews definition each, drawn by Bokeh (screen) or Matplotlib (print).
 
 Each function returns a HoloViews element that either backend draws; how they look is in
-`workbench.backtest.style`.
+`workbench.core.style`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.backtest.statistics import daily_equity, drawdown, monthly_returns
-from workbench.backtest.style import (
+from workbench.core.errors import WorkbenchError
+from workbench.core.style import (
     BAND,
     BLUE,
     DIVERGING,
@@ -29,7 +30,6 @@ from workbench.backtest.style import (
     naive,
     shaded,
 )
-from workbench.core.errors import WorkbenchError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from workbench.backtest import charts, glossary, style
+from workbench.backtest import charts, glossary
 from workbench.backtest.glossary import GROUPS, NONE, written
+from workbench.core import style
 from workbench.core.errors import WorkbenchError
 from workbench.core.files import replacing, write_text
 

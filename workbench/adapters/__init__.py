@@ -1,0 +1,1 @@
+"""Adapters: what there are, their settings, their credentials, and whether they connect."""
