@@ -336,9 +336,11 @@ def test_files_that_overlap_are_refused(project: Project) -> None:
 class Paged(SampleProvider):
     """Stands in for a remote provider: months cost money, and its line drops."""
 
-    local: ClassVar[bool] = False
     drops_after: ClassVar[int | None] = None
     asked: ClassVar[int] = 0
+
+    def local(self, item: Item) -> bool:
+        return False
 
     def plan(self, item: Item, missing: Sequence[Interval]) -> Sequence[Request]:
         return [

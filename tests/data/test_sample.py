@@ -75,7 +75,8 @@ def test_only_what_is_missing_is_fetched(project: Project) -> None:
     second = data.fetch(wider, project)
     assert (second.requests, second.rows) == (2, plan["rows"])
     assert data.fetch(wider, project).to_dict() == {
-        "status": "cached", "rows": 0, "requests": 0, "error": None, "warnings": []
+        "status": "cached", "rows": 0, "requests": 0, "bytes": 0,
+        "cost": {"amount": "0", "currency": "USD"}, "error": None, "warnings": [],
     }  # fmt: skip
     assert data.plan(wider, project).complete
     (spec, files) = data.inputs(wider, project)[0]

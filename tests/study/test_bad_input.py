@@ -113,7 +113,7 @@ Issues = Callable[..., Sequence[Issue]]
         ("{AAPL.XNAS: 2_000}", "{APPL.XNAS: 2_000}", 37, "risk.max_position.APPL.XNAS",
          "'APPL.XNAS' is not in the data. Did you mean 'AAPL.XNAS'?"),
         ("{AAPL.XNAS: 2_000}", "{AAPL: 2_000}", 37, "risk.max_position.AAPL", "is SYMBOL.VENUE"),
-        ("    ticks: quotes\n", "    ticks: quotes\n    bars: 1-DAY-BID\n", 9, "data.1", "either"),
+        ("    ticks: quotes\n", "    ticks: quotes\n    bars: 1-DAY-BID\n", 9, "data.1", "one of"),
         ("timezone: Europe/London", "timezone: Europe/Lodnon", 14, "data.1.timezone", "unknown"),
         ("timezone: Europe/London", "timezone: ../../etc", 14, "data.1.timezone", "unknown"),
         ("base: GBP,", "", 16, "data.1.definition.base", "is missing: a currency_pair has one"),

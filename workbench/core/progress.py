@@ -16,6 +16,8 @@ class Progress:
         In `unit`; `total` is 0 where it is not known.
     unit
         ``rows``, ``runs``, ``%`` and the like.
+    detail
+        What else is worth seeing, in words: ``12.3 MB, 0.04 USD``.
 
     """
 
@@ -23,6 +25,7 @@ class Progress:
     done: float
     total: float
     unit: str = ""
+    detail: str = ""
 
     @property
     def fraction(self) -> float:

@@ -22,8 +22,9 @@ from workbench.core.errors import DataError
 from workbench.core.files import locked, replacing
 from workbench.core.project import Project
 from workbench.data.intervals import Interval, clip, file_name, parse_file_name, shown
-from workbench.data.rows import KINDS, Kind, rows_hash, times
+from workbench.data.rows import KINDS, rows_hash, times
 from workbench.engine.catalog import folder_name
+from workbench.study.datasets import Kind
 
 if TYPE_CHECKING:
     import pyarrow as pa

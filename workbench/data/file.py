@@ -24,7 +24,8 @@ from workbench.data.provider import Chunk, Item, Provider, Request
 from workbench.data.rows import PRICES, SIZES
 from workbench.data.timestamps import TIME_UNITS, needs_unit
 from workbench.engine.catalog import definitions
-from workbench.study.document import FileData, Instrument
+from workbench.engine.instruments import Definition
+from workbench.study.datasets import FileData
 
 # The study's column for each of the engine's, where they are not called the same.
 _RENAMED = {"bid_price": "bid", "ask_price": "ask"}
@@ -44,11 +45,15 @@ class FileProvider(Provider):
     """Files on this machine."""
 
     name: ClassVar[str] = "file"
-    local: ClassVar[bool] = True
     whole: ClassVar[bool] = True
+
+    def local(self, item: Item) -> bool:  # noqa: ARG002, D102
+        return True
 
     def check(self, item: Item) -> list[Issue]:  # noqa: D102
         spec = _spec(item)
+        if spec.book:
+            return [item.issue("files hold bars, quotes or trades, no order book", "book")]
         path = self._path(spec)
         if path.is_dir():
             return [item.issue(f"'{spec.path}' is a folder, not a file", "path")]
@@ -72,7 +77,7 @@ class FileProvider(Provider):
             issues += error.issues
         return issues
 
-    def instrument(self, item: Item) -> Instrument:  # noqa: D102
+    def instrument(self, item: Item) -> Definition:  # noqa: D102
         spec = _spec(item)
         if spec.definition:
             return spec.definition

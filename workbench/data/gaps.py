@@ -50,19 +50,30 @@ def step_ns(bars: str) -> int | None:
     return int(step) * _NS[unit] if unit in _NS else None
 
 
-def find_gaps(kind: str, identity: str, moments: Any) -> Gaps:
-    """Return the gaps between sorted UNIX nanoseconds; ticks and bars not of time have none."""
-    step = step_ns(_bar_spec(identity)) if kind == "bars" else None
+def bar_step(kind: str, identity: str) -> int | None:
+    """Return the length of a dataset's time bars, None for ticks and bars not of time."""
+    return step_ns("-".join(identity.rsplit("-", 4)[1:4])) if kind == "bars" else None
+
+
+def gap_spans(kind: str, identity: str, moments: Any) -> Any:
+    """Return the gaps between sorted UNIX nanoseconds; ticks and bars not of time have none.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, shape (gaps, 2): the times of the bars before and after each gap, in order of time.
+
+    """
+    step = bar_step(kind, identity)
     if step is None or len(moments) < 2:
-        return Gaps()
+        return np.empty((0, 2), dtype=np.int64)
     allowed = max(step, _LONG_WEEKEND) if step >= _NS["DAY"] else step
-    pauses = np.diff(moments)
-    where = np.flatnonzero(pauses > allowed)
-    longest = where[np.argsort(-pauses[where], kind="stable")][:_SHOWN]
-    spans = tuple((int(moments[i]), int(moments[i + 1])) for i in longest)
-    return Gaps(len(where), spans)
+    where = np.flatnonzero(np.diff(moments) > allowed)
+    return np.column_stack([moments[where], moments[where + 1]])
 
 
-def _bar_spec(identity: str) -> str:
-    """Return the ``5-MINUTE-LAST`` of a bar type."""
-    return "-".join(identity.rsplit("-", 4)[1:4])
+def find_gaps(kind: str, identity: str, moments: Any) -> Gaps:
+    """Return how many gaps there are between sorted UNIX nanoseconds, and the longest."""
+    spans = gap_spans(kind, identity, moments)
+    longest = np.argsort(spans[:, 0] - spans[:, 1], kind="stable")[:_SHOWN]
+    return Gaps(len(spans), tuple((int(first), int(last)) for first, last in spans[longest]))

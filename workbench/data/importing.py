@@ -15,7 +15,8 @@ from workbench.data.rows import PRICES, SIDES, SIZES, table, to_numpy
 from workbench.data.tabular import EMPTY, Raw, as_floats
 from workbench.data.timestamps import FIXED, HINT, TIME_UNITS, at_close, parse
 from workbench.data.timezones import Zone
-from workbench.study.document import FileData, Instrument
+from workbench.engine.instruments import Definition
+from workbench.study.datasets import FileData
 
 _MAX_TRADE_ID = 36
 UNKNOWN_SIZE = 1_000_000_000
@@ -44,7 +45,7 @@ class Importer:
     def __init__(
         self,
         spec: FileData,
-        instrument: Instrument,
+        instrument: Definition,
         names: dict[str, str | None],
         raw: Raw,
         faults: Faults,

@@ -14,9 +14,16 @@ from workbench.data.catalog import CatalogFile, Dataset
 from workbench.data.intervals import BEGINNING, END, Interval, clip, iso, shown
 from workbench.data.provider import Item, Provider, Request
 from workbench.data.providers import items
-from workbench.study.document import DataSpec, Study
+from workbench.study.datasets import DataSpec
+from workbench.study.document import Study
 
 _DAY = 86_400 * 10**9
+
+
+def total(numbers: Sequence[int | None]) -> int | None:
+    """Add up numbers; None if one of them is not known."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,9 @@ class DatasetPlan:
     files
         The good files that hold the cached part, in order of time.
     requests
-        What would be asked of the provider.
+        What would be asked of the provider; none in a plan made without asking it.
+    local
+        Whether getting the rest is free and needs no connection.
     notes
         What is worth knowing: a range that was clipped, broken files.
     replaces
@@ -48,8 +57,23 @@ class DatasetPlan:
     missing: tuple[Interval, ...]
     files: tuple[CatalogFile, ...]
     requests: tuple[Request, ...]
+    local: bool = True
     notes: tuple[str, ...] = ()
     replaces: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a fetch of this dataset would take."""
+        rows = [request.rows for request in self.requests]
+        size = [request.bytes for request in self.requests]
+        return {
+            "provider": self.spec.provider,
+            "kind": self.spec.kind,
+            "identity": self.spec.identity,
+            "requests": len(self.requests),
+            "rows": total(rows),
+            "bytes": total(size),
+            "cost": f"{sum((request.cost for request in self.requests), Decimal(0)):f}",
+        }
 
     def _spans(self, spans: Sequence[Interval]) -> list[dict[str, Any]]:
         return [
@@ -86,17 +110,17 @@ class Plan:
     @property
     def complete(self) -> bool:
         """Whether the catalog has everything."""
-        return self.requests == 0
+        return not any(dataset.missing for dataset in self.datasets)
 
     @property
     def rows(self) -> int | None:
         """Rows a fetch would bring, None where a provider cannot tell."""
-        return self._total([request.rows for request in self._requests()])
+        return total([request.rows for request in self._requests()])
 
     @property
     def bytes(self) -> int | None:
         """Bytes a fetch would bring, None where a provider cannot tell."""
-        return self._total([request.bytes for request in self._requests()])
+        return total([request.bytes for request in self._requests()])
 
     @property
     def cost(self) -> dict[str, Decimal]:
@@ -117,16 +141,12 @@ class Plan:
             "rows": self.rows,
             "bytes": self.bytes,
             "cost": {"amount": f"{cost[1]:f}", "currency": cost[0]},
+            "datasets": [dataset.to_dict() for dataset in self.datasets],
             "notes": [note for dataset in self.datasets for note in dataset.notes],
         }
 
     def _requests(self) -> list[Request]:
         return [request for dataset in self.datasets for request in dataset.requests]
-
-    @staticmethod
-    def _total(numbers: list[int | None]) -> int | None:
-        known = [number for number in numbers if number is not None]
-        return sum(known) if len(known) == len(numbers) else None
 
 
 def plan(
@@ -135,8 +155,12 @@ def plan(
     *,
     replace: bool = False,
     only: str | None = None,
+    connect: bool = True,
 ) -> Plan:
     """Work out what a fetch would do; change nothing.
+
+    Remote providers are asked for prices and numbers of rows of what the catalog lacks, and of
+    nothing else.
 
     Parameters
     ----------
@@ -148,9 +172,13 @@ def plan(
         Plan to fetch everything again and to replace what the catalog has.
     only
         Only the data of this provider.
+    connect
+        False to ask no remote provider: what is missing of theirs is told without requests.
 
     Raises
     ------
+    DataError
+        If a remote provider could not be asked.
     StudyError
         If the data cannot be had as the study has it, or the catalog holds other rows under the
         same name (from another provider, another file, or a file that has changed since).
@@ -163,7 +191,7 @@ def plan(
         raise StudyError(issues)
     plans: list[DatasetPlan] = []
     for item, provider in pairs:
-        found = plan_dataset(item, provider, replace=replace)
+        found = plan_dataset(item, provider, replace=replace, connect=connect)
         if isinstance(found, Issue):
             issues.append(found)
         else:
@@ -173,7 +201,9 @@ def plan(
     return Plan(tuple(plans))
 
 
-def plan_dataset(item: Item, provider: Provider, *, replace: bool = False) -> DatasetPlan | Issue:
+def plan_dataset(
+    item: Item, provider: Provider, *, replace: bool = False, connect: bool = True
+) -> DatasetPlan | Issue:
     """Plan one dataset whose `Provider.check` found nothing; an issue where it cannot be had."""
     spec = item.spec
     dataset = Dataset(provider.project, spec.kind, spec.identity)
@@ -190,7 +220,13 @@ def plan_dataset(item: Item, provider: Provider, *, replace: bool = False) -> Da
         END if spec.end_ns is None else spec.end_ns,
     )
     covered = intervals.union(file.interval for file in files)
-    available = provider.available(item)
+    local = provider.local(item)
+    if local:
+        available = provider.available(item)
+    else:
+        # Of what the catalog has nobody needs to be asked.
+        ask = connect and intervals.missing(wanted, covered)
+        available = provider.available(item) if ask else None
     if available is None and provider.whole and covered and not notes:
         available = (covered[0][0], covered[-1][1])
     if available is not None:
@@ -198,6 +234,10 @@ def plan_dataset(item: Item, provider: Provider, *, replace: bool = False) -> Da
         if part is None:
             message = f"there is data from {shown(available)}, none of it in {shown(wanted)}"
             return item.issue(message, "start" if wanted[0] > available[1] else "end")
+        if not local and part != wanted:
+            key = "start" if part[0] != wanted[0] else "end"
+            message = f"there is data from {shown(available)}, not of all of {shown(wanted)}"
+            return item.issue(message, key)
         # The last session ends before its day does: less than a day is nothing to speak of.
         early = part[0] - (part[0] if spec.start_ns is None else spec.start_ns)
         late = (part[1] if spec.end_ns is None else spec.end_ns) - part[1]
@@ -214,7 +254,8 @@ def plan_dataset(item: Item, provider: Provider, *, replace: bool = False) -> Da
         cached=tuple(cached),
         missing=tuple(missing),
         files=tuple(file for file in files if clip(file.interval, wanted)) if cached else (),
-        requests=tuple(provider.plan(item, missing)) if missing else (),
+        requests=tuple(provider.plan(item, missing)) if missing and (local or connect) else (),
+        local=local,
         notes=tuple(notes),
         replaces=replace,
     )

@@ -6,22 +6,27 @@ provider how it would get it, and stores what it delivers.
 
 Who calls what, and in which order:
 
-1. `check` before anything else, as often as anybody likes. It says what is wrong with the dataset
-   as the study has it. It may look at local files; it opens no connection.
-2. `available`, `difference` and `plan` to work out a plan. They may ask a remote service, must cost
-   nothing and fetch no rows. The plan may be thrown away.
-3. `fetch`, once for each request of a plan, in order, by the one process that holds the dataset's
-   lock. It yields chunks as they arrive. Each chunk is stored, whole, before the next one is asked
-   for, and counts as covered from then on; whatever was not yet yielded when the process died or
-   the user stopped is asked for again by the next plan. So a provider keeps no state between calls
-   and need not remember how far it came.
+1. `check`, `source` and `difference` before anything else, as often as anybody likes. They say what
+   is wrong with the dataset as the study has it, or with the rows the catalog holds of it. They may
+   look at local files; they open no connection: every run calls them.
+2. `available` and `plan` to work out what is missing. They may ask a remote service, must cost
+   nothing and fetch no rows. The plan may be thrown away. Of a dataset that is not `local` they are
+   asked only if the catalog lacks part of it.
+3. `instrument`, before the first row is fetched and when the catalog does not know the instrument.
+   It may ask the remote service.
+4. `fetch`, once for each request of a plan, by the one process that holds the dataset's lock. It
+   yields chunks as they arrive. Each chunk is stored, whole, before the next one is asked for, and
+   counts as covered from then on; whatever was not yet yielded when the process died or the user
+   stopped is asked for again by the next plan. So a provider need not remember how far it came;
+   what it keeps to save a second download lies in its `scratch` folder.
 
 What may be lost: everything that was not yet yielded. What may not: a chunk says which span of time
 it covers, and rows inside that span are all there are. A provider that came back short must not
 yield the chunk, but raise `DataError` with the reason.
 
-Threads: one thread at a time uses a provider. Where a library is asynchronous, `fetch` runs its own
-event loop.
+Threads: up to `Provider.parallel` requests are fetched at once, each by a thread of its own, each
+thread with its own iterator of `fetch`; everything else is called by one thread at a time. Where a
+library is asynchronous, `fetch` runs its own event loop.
 
 A suite that every provider has to pass is ``tests/data/conformance.py``.
 """
@@ -32,13 +37,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from workbench.core.errors import Issue, StudyError
 from workbench.core.progress import OnProgress, ShouldStop
 from workbench.core.project import Project
 from workbench.data.intervals import Interval
-from workbench.study.document import DataSpec, Instrument, Study
+from workbench.engine.instruments import Definition
+from workbench.study.datasets import DataSpec
+from workbench.study.document import Study
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,12 +111,15 @@ class Chunk:
         In the engine's schema (`workbench.data.rows.table`), sorted by ``ts_init``; may be empty.
     warnings
         What the user should know of them: gaps, rows that were mended.
+    bytes
+        How many the provider delivered for them, 0 where that cannot be told.
 
     """
 
     interval: Interval
     rows: pa.Table
     warnings: tuple[str, ...] = ()
+    bytes: int = 0
 
 
 class Provider(ABC):
@@ -124,8 +135,8 @@ class Provider(ABC):
     name: ClassVar[str]
     """As in a study's ``provider:``."""
 
-    local: ClassVar[bool] = False
-    """Whether fetching is free and needs no connection: a run then fetches what it lacks."""
+    parallel: ClassVar[int] = 1
+    """How many requests may be under way at once."""
 
     whole: ClassVar[bool] = False
     """Whether one fetch delivers all there is, whatever span was asked for."""
@@ -133,24 +144,39 @@ class Provider(ABC):
     def __init__(self, project: Project) -> None:
         self.project = project
 
+    def local(self, item: Item) -> bool:  # noqa: ARG002
+        """Whether fetching is free and needs no connection: a run then fetches what it lacks."""
+        return False
+
+    @property
+    def scratch(self) -> Path:
+        """A folder of the project for downloads under way, kept between fetches."""
+        return self.project.gateway / "downloads" / self.name
+
     @abstractmethod
     def check(self, item: Item) -> list[Issue]:
         """Return what is wrong with the dataset as the study has it."""
 
     @abstractmethod
-    def instrument(self, item: Item) -> Instrument:
+    def instrument(self, item: Item) -> Definition:
         """Return the definition of the dataset's instrument.
 
         Raises
         ------
         StudyError
             If neither the study nor the provider describes it.
+        DataError
+            If the provider could not be asked.
 
         """
 
     @abstractmethod
     def available(self, item: Item) -> Interval | None:
-        """Return the span the provider has data for; None if only a fetch can tell."""
+        """Return the span the provider has data for; None if only a fetch can tell.
+
+        What a study wants of a remote provider has to lie in it: else the part that can never come
+        would be asked for again and again.
+        """
 
     @abstractmethod
     def source(self, item: Item) -> str:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 PROVIDERS = {
     "sample": "workbench.data.sample:SampleProvider",
     "file": "workbench.data.file:FileProvider",
+    "databento": "workbench.data.databento:DatabentoProvider",
+    "tardis": "workbench.data.tardis:TardisProvider",
+    "binance": "workbench.data.binance:BinanceProvider",
+    "bybit": "workbench.data.exchange:BybitProvider",
+    "kraken": "workbench.data.exchange:KrakenProvider",
+    "okx": "workbench.data.exchange:OKXProvider",
 }
 """Module and class of each, imported when a study asks for it."""
 

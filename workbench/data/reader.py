@@ -12,8 +12,9 @@ from workbench.data.gaps import find_gaps
 from workbench.data.intervals import BEGINNING, END, Interval, clip, iso, shown
 from workbench.data.planner import DatasetPlan, plan
 from workbench.data.providers import items
-from workbench.data.rows import PRICES, SIZES, add_hashes, rows_hash, times, to_float
-from workbench.study.document import DataSpec, Study
+from workbench.data.rows import PRICES, SIZES, add_hashes, best_levels, rows_hash, times, to_float
+from workbench.study.datasets import DataSpec
+from workbench.study.document import Study
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +27,7 @@ def check(study: Study, project: Project | None = None) -> list[Issue]:
     elsewhere. Nothing is fetched.
     """
     try:
-        plan(study, project)
+        plan(study, project, connect=False)
     except StudyError as error:
         return list(error.issues)
     return []
@@ -87,7 +88,7 @@ def digest(study: Study, project: Project | None = None) -> dict[str, dict[str, 
 
 def _complete(study: Study, project: Project) -> list[DatasetPlan]:
     """Return the plan of each dataset, or raise because one is not whole."""
-    planned = plan(study, project).datasets
+    planned = plan(study, project, connect=False).datasets
     issues, broken = [], []
     for (item, _), each in zip(items(study, project), planned, strict=True):
         if not each.missing:
@@ -128,7 +129,9 @@ def read(
     pyarrow.Table
         ``ts`` (timestamp[ns, UTC]; of bars the close), then float64 columns: open, high, low,
         close, volume; or bid_price, ask_price, bid_size, ask_size; or price, size, and the texts
-        aggressor_side and trade_id. ``.to_pandas()`` makes it a DataFrame.
+        aggressor_side and trade_id. Of order book deltas price and size, the texts action and
+        side, and order_id, flags, sequence as they are; of depths the best bid_price, bid_size,
+        ask_price and ask_size (NaN on an empty side). ``.to_pandas()`` makes it a DataFrame.
 
     Raises
     ------
@@ -154,6 +157,11 @@ def read(
     if spec.kind == "trades":
         columns["aggressor_side"] = rows.column("aggressor_side").cast(pa.string())
         columns["trade_id"] = rows.column("trade_id")
+    elif spec.kind == "order_book_deltas":
+        columns |= {name: rows.column(name).cast(pa.string()) for name in ("action", "side")}
+        columns |= {name: rows.column(name) for name in ("order_id", "flags", "sequence")}
+    elif spec.kind == "order_book_depths":
+        columns |= best_levels(rows, prices, sizes)
     return pa.table(columns)
 
 

@@ -6,15 +6,16 @@ int64) until they become ``decimal128(38, 16)``, so that no float is ever rounde
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
+
+from workbench.study.datasets import Kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Kind = Literal["bars", "quotes", "trades"]
-KINDS: tuple[Kind, ...] = ("bars", "quotes", "trades")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 SCALE = 16
 """Decimals of every number in the engine's catalog."""
@@ -23,13 +24,19 @@ PRICES: dict[Kind, tuple[str, ...]] = {
     "bars": ("open", "high", "low", "close"),
     "quotes": ("bid_price", "ask_price"),
     "trades": ("price",),
+    "order_book_deltas": ("price",),
+    "order_book_depths": (),
 }
 SIZES: dict[Kind, tuple[str, ...]] = {
     "bars": ("volume",),
     "quotes": ("bid_size", "ask_size"),
     "trades": ("size",),
+    "order_book_deltas": ("size",),
+    "order_book_depths": (),
 }
 SIDES = ("NO_AGGRESSOR", "BUY", "SELL")
+# Every word the engine writes as a dictionary's entry. Hashes depend on the order: append only.
+_VOCABULARY = (*SIDES, "NO_ORDER_SIDE", "ADD", "UPDATE", "DELETE", "CLEAR")
 _TYPE_NAMES = {"bars": "Bar", "quotes": "QuoteTick", "trades": "TradeTick"}
 
 
@@ -47,7 +54,8 @@ def table(
     Parameters
     ----------
     kind, identity, instrument
-        What the rows are: ``bars`` of a bar type, ``quotes`` or ``trades`` of an instrument.
+        What the rows are: ``bars`` of a bar type, ``quotes`` or ``trades`` of an instrument (the
+        order book's come from `workbench.engine.catalog.encode`).
     values
         Arrays of one length by column: int64 whole units of the last decimal for prices and sizes,
         ``ts`` int64 UNIX nanoseconds (event and initialisation alike), and for trades ``side``
@@ -103,11 +111,33 @@ def _decimal(units: Any, precision: int) -> pa.Array:
 
 
 def to_float(column: pa.ChunkedArray, precision: int) -> Any:
-    """Return a decimal column as float64, each value the float nearest to it."""
+    """Return a decimal column as float64, each value the float nearest to it; nulls are NaN."""
     import pyarrow as pa
 
+    if column.null_count:
+        present = to_numpy(column.is_valid())
+        values = np.full(len(present), np.nan)
+        values[present] = to_float(column.drop_null(), precision)
+        return values
     units = _words(column.cast(pa.decimal128(38, precision)))[:, 0].view(np.int64)
     return units / 10.0**precision
+
+
+def best_levels(rows: pa.Table, prices: int, sizes: int) -> dict[str, Any]:
+    """Return bid_price, bid_size, ask_price and ask_size of the best levels, NaN where none is."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = {}
+    for side in ("bid", "ask"):
+        column = rows.column(f"{side}s")
+        filled = to_numpy(pc.list_value_length(column)) > 0
+        best = pc.list_element(column.filter(pa.array(filled)), 0)
+        for name, precision in (("price", prices), ("size", sizes)):
+            values = np.full(len(filled), np.nan)
+            values[filled] = to_float(pc.struct_field(best, name), precision)
+            found[f"{side}_{name}"] = values
+    return found
 
 
 def times(column: pa.ChunkedArray) -> Any:
@@ -185,15 +215,42 @@ def _column_words(column: pa.ChunkedArray) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_list(column.type):
+        return _list_words(column)
+    if column.null_count:
+        present = to_numpy(column.is_valid())
+        zero = pa.scalar(0).cast(column.type)
+        return np.where(present, _column_words(column.fill_null(zero)), _GOLDEN)
     if pa.types.is_decimal(column.type):
         words = _words(column)
         return words[:, 0] + words[:, 1] * _MULTIPLIERS[0]
     if pa.types.is_timestamp(column.type):
         return times(column).view(np.uint64)
+    if pa.types.is_integer(column.type):
+        return to_numpy(column).astype(np.uint64)
     text = column.cast(pa.string())
     if column.type != pa.string():
-        return to_numpy(pc.index_in(text, pa.array(SIDES))).astype(np.uint64)
+        return to_numpy(pc.index_in(text, pa.array(_VOCABULARY))).astype(np.uint64)
     return _text_words(text.combine_chunks())
+
+
+def _list_words(column: pa.ChunkedArray) -> Any:
+    """Hash each list of structs of an array: its elements with their places, added up."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    lengths = to_numpy(pc.list_value_length(column)).astype(np.int64)
+    elements = column.combine_chunks().flatten()
+    first = np.cumsum(lengths) - lengths
+    state = (np.arange(len(elements)) - np.repeat(first, lengths)).astype(np.uint64) * _GOLDEN
+    for field in elements.flatten():
+        state ^= _column_words(pa.chunked_array([field]))
+        _mix(state)
+    sums = np.zeros(len(lengths), dtype=np.uint64)
+    filled = lengths > 0
+    if filled.any():
+        sums[filled] = np.add.reduceat(state, first[filled])
+    return sums
 
 
 def _text_words(text: pa.Array) -> Any:

@@ -26,7 +26,7 @@ from workbench.data import timezones
 from workbench.data.intervals import BEGINNING, END, Interval, clip, shown
 from workbench.data.provider import Chunk, Item, Provider, Request
 from workbench.data.rows import table, to_numpy
-from workbench.study.document import Instrument
+from workbench.study.datasets import Instrument
 
 TICKERS = {
     "AAPL.XNAS": "AAPL",
@@ -48,7 +48,9 @@ class SampleProvider(Provider):
     """Adjusted daily bars of AAPL, FB, GOOG, IBM and MSFT up to 2013-03-01."""
 
     name: ClassVar[str] = "sample"
-    local: ClassVar[bool] = True
+
+    def local(self, item: Item) -> bool:  # noqa: ARG002, D102
+        return True
 
     def check(self, item: Item) -> list[Issue]:  # noqa: D102
         issues = []
@@ -56,8 +58,9 @@ class SampleProvider(Provider):
         if spec.instrument not in TICKERS:
             message = f"no sample data of '{spec.instrument}'. {choices(spec.instrument, TICKERS)}"
             issues.append(item.issue(message, "instrument"))
-        if spec.ticks:
-            issues.append(item.issue(f"the sample data are bars of {BARS}", "ticks"))
+        if spec.ticks or spec.book:
+            key = "ticks" if spec.ticks else "book"
+            issues.append(item.issue(f"the sample data are bars of {BARS}", key))
         elif spec.bars != BARS:
             message = f"the sample data are bars of {BARS}, found {spec.bars}"
             issues.append(item.issue(message, "bars"))

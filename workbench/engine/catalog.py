@@ -15,13 +15,33 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import DataError
 from workbench.core.files import write_bytes
-from workbench.engine.instruments import DEFINITION, build
+from workbench.engine.instruments import Definition, build, defined
 
 if TYPE_CHECKING:
-    from workbench.study.document import Instrument
+    import pyarrow as pa
 
-_FOLDERS = ("equity", "currency_pair", "crypto_perpetual", "futures_contract")
-_DATA_TYPES = {"bars": "Bar", "quotes": "QuoteTick", "trades": "TradeTick"}
+
+# Where the engine keeps instruments, by their type.
+_FOLDERS = (
+    "betting_instrument", "binary_option", "cfd", "commodity", "crypto_future",
+    "crypto_futures_spread", "crypto_option", "crypto_option_spread", "crypto_perpetual",
+    "currency_pair", "equity", "futures_contract", "futures_spread", "index_instrument",
+    "option_contract", "option_spread", "perpetual_contract", "tokenized_asset",
+)  # fmt: skip
+_WRANGLERS = {
+    "bars": "BarDataWrangler",
+    "quotes": "QuoteTickDataWrangler",
+    "trades": "TradeTickDataWrangler",
+    "order_book_deltas": "OrderBookDeltaDataWrangler",
+    "order_book_depths": "OrderBookDepthDataWrangler",
+}
+_ENCODERS = {
+    "bars": "bars_to_arrow_record_batch_bytes",
+    "quotes": "quotes_to_arrow_record_batch_bytes",
+    "trades": "trades_to_arrow_record_batch_bytes",
+    "order_book_deltas": "book_deltas_to_arrow_record_batch_bytes",
+    "order_book_depths": "book_depths_to_arrow_record_batch_bytes",
+}
 _BATCH_ROWS = 100_000
 
 
@@ -30,7 +50,7 @@ def folder_name(identity: str) -> str:
     return identity.replace("/", "").replace("^", "_").replace("#", "%23")
 
 
-def write_instruments(path: Path, items: Iterable[tuple[str, Instrument]]) -> None:
+def write_instruments(path: Path, items: Iterable[tuple[str, Definition]]) -> None:
     """Write instruments to the catalog at `path`; those it holds already are replaced.
 
     Each file is written beside the catalog's and renamed, so a reader sees the old instrument or
@@ -52,7 +72,7 @@ def write_instruments(path: Path, items: Iterable[tuple[str, Instrument]]) -> No
                     other.unlink(missing_ok=True)
 
 
-def definitions(path: Path) -> dict[str, Instrument]:
+def definitions(path: Path) -> dict[str, Definition]:
     """Return the definition of each instrument the workbench wrote to the catalog at `path`.
 
     Files that cannot be read are left out; `broken_instruments` names them.
@@ -65,22 +85,19 @@ def broken_instruments(path: Path) -> dict[Path, str]:
     return _read_definitions(path)[1]
 
 
-def _read_definitions(path: Path) -> tuple[dict[str, Instrument], dict[Path, str]]:
+def _read_definitions(path: Path) -> tuple[dict[str, Definition], dict[Path, str]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
     from pydantic import ValidationError
 
-    from workbench.study.document import Instrument
-
-    found: dict[str, Instrument] = {}
+    found: dict[str, Definition] = {}
     broken: dict[Path, str] = {}
     for file in _files(path):
         try:
             rows = pq.read_table(file, columns=["id", "info"], use_threads=False)
             for name, info in zip(rows["id"].to_pylist(), _texts(rows["info"]), strict=True):
-                definition = json.loads(info or "{}").get(DEFINITION)
-                if definition is not None:
-                    found[name] = Instrument.model_validate(definition)
+                if (definition := defined(json.loads(info or "{}"))) is not None:
+                    found[name] = definition
         except (pa.ArrowException, OSError, KeyError, ValueError, ValidationError) as error:
             broken[file] = str(error).splitlines()[0]
     return found, broken
@@ -136,7 +153,8 @@ def query(
     Parameters
     ----------
     kind, identity
-        ``bars`` of a bar type, ``quotes`` or ``trades`` of an instrument.
+        ``bars`` of a bar type, or an instrument's ``quotes``, ``trades``, ``order_book_deltas`` or
+        ``order_book_depths``.
     start_ns, end_ns
         First and last nanosecond, both inside; None for all there is.
     files
@@ -144,7 +162,7 @@ def query(
 
     Returns
     -------
-    list[Bar] | list[QuoteTick] | list[TradeTick]
+    list[Bar] | list[QuoteTick] | list[TradeTick] | list[OrderBookDelta] | list[OrderBookDepth]
 
     Raises
     ------
@@ -172,11 +190,31 @@ def query(
     return found
 
 
+def encode(kind: str, objects: Sequence[Any]) -> pa.Table:
+    """Return the engine's objects as rows of its Parquet schema.
+
+    Parameters
+    ----------
+    kind
+        See `query`.
+    objects
+        At least one; all of one instrument or bar type and of the same precisions.
+
+    """
+    import pyarrow as pa
+    from nautilus_trader import serialization
+
+    content = getattr(serialization, _ENCODERS[kind])(objects)
+    rows = pa.ipc.open_stream(pa.BufferReader(content)).read_all()
+    # The engine's files have no such column: the folder and the metadata say whose rows they are.
+    return rows.drop_columns(["identifier"])
+
+
 def _wrangler(kind: str, identity: str, metadata: Mapping[bytes, bytes]) -> Any:
     """Return what turns record batches of a file with this metadata into the engine's objects."""
     from nautilus_trader import persistence
 
-    make = getattr(persistence, f"{_DATA_TYPES[kind]}DataWrangler")
+    make = getattr(persistence, _WRANGLERS[kind])
     return make(identity, int(metadata[b"price_precision"]), int(metadata[b"size_precision"]))
 
 

@@ -38,6 +38,8 @@ from workbench.study.fields import split_instrument, split_money
 _MINUTE = 60_000_000_000
 _INTERVALS = tuple(minutes * _MINUTE for minutes in (1, 5, 15, 30, 60, 120, 240, 360, 720, 1440))
 MAX_SAMPLES = 1_500
+# Data in which market orders find a price.
+_PRICED = {"LAST", "quotes", "trades", "order_book_deltas", "order_book_depths"}
 _CHATTY = (
     "BacktestEngine",
     "nautilus_backtest::engine",
@@ -126,10 +128,10 @@ def simulate(
     risk, unenforced = risk_config(study.risk, instruments)
     engine = BacktestEngine(_engine_config(study, risk, log_folder))
     for venue in study.venues:
-        add_venue(engine, venue)
+        add_venue(engine, venue, study.data)
     for instrument in instruments.values():
         engine.add_instrument(instrument)
-    start, end = _add_data(engine, inputs)
+    start, end = _add_data(engine, study, inputs)
 
     failure = Failure()
     kind = supervised(loaded.strategy, failure)
@@ -219,12 +221,14 @@ def _instruments(study: Study, project: Project) -> dict[str, Any]:
     return catalog.instruments(project.catalog, wanted)
 
 
-def _add_data(engine: BacktestEngine, inputs: Sequence[Input]) -> tuple[int, int]:
+def _add_data(engine: BacktestEngine, study: Study, inputs: Sequence[Input]) -> tuple[int, int]:
     """Add every dataset; return the first and last timestamp."""
     starts, ends = [], []
-    for item in inputs:
+    for index, item in enumerate(inputs):
         spec = item.spec
         data = catalog.query(spec.kind, spec.identity, spec.start_ns, spec.end_ns, item.files)
+        if not data:
+            raise study.error(f"there are no {spec.kind} of it in the span", "data", index)
         starts.append(data[0].ts_init)
         ends.append(data[-1].ts_init)
         engine.add_data(data, validate=False, sort=False)
@@ -300,7 +304,7 @@ def _warnings(study: Study, orders: Sequence[Any], outcome: Outcome, last_ns: in
         what = spec.bars.rpartition("-")[2] if spec.bars else spec.kind
         by_instrument.setdefault(spec.instrument, set()).add(what)
     for name, kinds in by_instrument.items():
-        if not kinds & {"LAST", "quotes", "trades"} and not {"BID", "ASK"} <= kinds:
+        if not kinds & _PRICED and not {"BID", "ASK"} <= kinds:
             warnings.append(
                 f"{name} has only {', '.join(sorted(kinds))} bars: market orders find no price"
             )

@@ -1,12 +1,14 @@
 """A study's venues and risk limits as the engine's."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from nautilus_trader import execution
 from nautilus_trader.backtest import BacktestEngine
 from nautilus_trader.model import (
     AccountType,
+    BookType,
     Currency,
     InstrumentId,
     Money,
@@ -31,6 +33,9 @@ _FILL_MODELS: dict[str, Any] = {
     "volume_sensitive": execution.VolumeSensitiveFillModel,
     "market_hours": execution.MarketHoursFillModel,
 }
+
+
+_BOOKS = ("order_book_deltas", "order_book_depths")
 
 
 def fee_model(fees: MakerTaker | FixedFee | PerContractFee) -> Any:
@@ -59,8 +64,20 @@ def latency_model(latency: documents.document.Latency) -> Any:
     return execution.StaticLatencyModel(**nanos) if any(nanos.values()) else None
 
 
-def add_venue(engine: BacktestEngine, venue: documents.Venue) -> None:
-    """Add a simulated venue to `engine`."""
+def book_type(venue: documents.Venue, data: Sequence[documents.DataSpec]) -> str:
+    """Return the depth of a venue's simulated book: what the study says, or the most it has."""
+    kinds = {(spec.kind, spec.provider) for spec in data if spec.venue == venue.name}
+    if venue.book_type:
+        return venue.book_type
+    if ("order_book_deltas", "databento") in kinds:
+        return "L3_MBO"  # each change names its order
+    return "L2_MBP" if any(kind in _BOOKS for kind, _ in kinds) else "L1_MBP"
+
+
+def add_venue(
+    engine: BacktestEngine, venue: documents.Venue, data: Sequence[documents.DataSpec]
+) -> None:
+    """Add a simulated venue to `engine`; `data` are the study's datasets."""
     engine.add_venue(
         venue=Venue(venue.name),
         oms_type=OmsType.NETTING if venue.oms == "netting" else OmsType.HEDGING,
@@ -70,6 +87,7 @@ def add_venue(engine: BacktestEngine, venue: documents.Venue) -> None:
         default_leverage=venue.leverage if venue.account == "margin" else None,
         leverages={InstrumentId.from_str(name): value for name, value in venue.leverages.items()}
         or None,
+        book_type=BookType.from_str(book_type(venue, data)),
         fee_model=fee_model(venue.fees),
         fill_model=fill_model(venue.fills),
         latency_model=latency_model(venue.latency),

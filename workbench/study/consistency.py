@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from workbench.core.errors import Issue, choices
+from workbench.study.datasets import DatabentoData, FileData, TardisData
 from workbench.study.fields import decimals, split_instrument, split_money
 from workbench.study.places import Path
 from workbench.study.values import shown
 
 if TYPE_CHECKING:
-    from workbench.study.document import FileData, Instrument, Study, Venue
+    from workbench.study.datasets import Instrument
+    from workbench.study.document import Study, Venue
 
 MAX_RUNS = 100_000
 
@@ -89,8 +91,11 @@ def _datasets(study: Study) -> Iterator[Issue]:
     venues = [venue.name for venue in study.venues]
     first: dict[tuple[str, str], int] = {}
     for index, spec in enumerate(study.data):
-        if (spec.bars is None) == (spec.ticks is None):
-            message = "say what is wanted: either 'bars: 1-DAY-LAST' or 'ticks: quotes' (or trades)"
+        if sum(each is not None for each in (spec.bars, spec.ticks, spec.book)) != 1:
+            message = (
+                "say what is wanted, one of 'bars: 1-DAY-LAST', 'ticks: quotes' (or trades) and "
+                "'book: deltas' (or depths)"
+            )
             yield study.issue(message, "data", index)
         start, end = spec.start_ns, spec.end_ns
         if start is not None and end is not None and start > end:
@@ -105,8 +110,10 @@ def _datasets(study: Study) -> Iterator[Issue]:
         if first.setdefault((spec.kind, spec.identity), index) != index:
             message = f"{spec.identity} is already data.{first[spec.kind, spec.identity]}"
             yield study.issue(message, "data", index)
-        if spec.provider == "file":
+        if isinstance(spec, FileData):
             yield from _file(study, spec, index)
+        if isinstance(spec, FileData | DatabentoData | TardisData) and spec.definition:
+            yield from _definition(study, spec.definition, ("data", index, "definition"))
 
 
 def _file(study: Study, spec: FileData, index: int) -> Iterator[Issue]:
@@ -115,8 +122,6 @@ def _file(study: Study, spec: FileData, index: int) -> Iterator[Issue]:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         message = f"unknown time zone {shown(spec.timezone)}: an IANA name such as America/New_York"
         yield study.issue(message, "data", index, "timezone")
-    if spec.definition:
-        yield from _definition(study, spec.definition, ("data", index, "definition"))
 
 
 def _definition(study: Study, definition: Instrument, at: Path) -> Iterator[Issue]:

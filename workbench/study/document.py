@@ -23,19 +23,17 @@ from pydantic import (
 )
 
 from workbench.core.errors import Issue, StudyError
+from workbench.study.base import Document
+from workbench.study.datasets import AnyData
 from workbench.study.fields import (
-    BarSpec,
     ClassName,
     CurrencyCode,
     Duration,
     FeeRate,
-    FilePath,
     Flag,
     InstrumentId,
     Leverage,
-    Moment,
     Name,
-    NonNegative,
     NonNegativeMoney,
     OrderRate,
     Percent,
@@ -43,12 +41,9 @@ from workbench.study.fields import (
     PositiveMoney,
     Share,
     StrategyPath,
-    Symbol,
     TraderId,
     VenueName,
     Whole,
-    moment_ns,
-    split_instrument,
     wrong,
 )
 from workbench.study.places import Path, Places
@@ -59,128 +54,6 @@ RUN_SECTIONS = ("trader", "data", "venues", "strategy", "risk")
 
 # Of a mapping by instrument, in the JSON Schema.
 _ONLY_THESE_KEYS: dict[str, JsonValue] = {"additionalProperties": False}
-
-
-class Document(BaseModel):
-    """Base of every part of a study: frozen, no unknown keys."""
-
-    # A part is only ever read inside a study: one validator is built, not twenty.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-
-class Instrument(Document):
-    """What the engine must know of an instrument whose provider does not describe it."""
-
-    type: Literal["equity", "currency_pair", "crypto_perpetual", "future"] = Field(
-        description="What it is"
-    )
-    currency: CurrencyCode = Field(description="Quote currency: the one prices are in")
-    base: CurrencyCode | None = Field(None, description="Base currency of a pair or perpetual")
-    settlement: CurrencyCode | None = Field(None, description="Default: the quote currency")
-    price_precision: Whole = Field(ge=0, le=16, description="Decimals of a price")
-    price_increment: Positive | None = Field(None, description="Default: one unit of precision")
-    size_precision: Whole = Field(0, ge=0, le=16, description="Decimals of a quantity")
-    size_increment: Positive | None = Field(None, description="Default: one unit of precision")
-    lot_size: Positive | None = Field(None, description="Rounded lot, in units")
-    multiplier: Positive = Field(Decimal(1), description="Units of the underlying in a contract")
-    margin_init: NonNegative = Field(Decimal(0), description="Initial margin, share of notional")
-    margin_maint: NonNegative = Field(Decimal(0), description="Maintenance margin, share")
-    inverse: Flag = Field(False, description="Of a perpetual: settled in the base currency")
-    underlying: Symbol | None = Field(None, description="Of a future")
-    expires: Moment | None = Field(None, description="Of a future")
-
-
-class DataSpec(Document):
-    """One dataset of a study: of which instrument, what, from when to when."""
-
-    provider: str
-    instrument: InstrumentId = Field(description="SYMBOL.VENUE")
-    bars: BarSpec | None = Field(None, description="Bars of this specification")
-    ticks: Literal["quotes", "trades"] | None = Field(None, description="Or ticks of this kind")
-    start: Moment | None = Field(None, description="Default: where the data begins")
-    end: Moment | None = Field(None, description="Inclusive; default: where the data ends")
-
-    @property
-    def kind(self) -> Literal["bars", "quotes", "trades"]:
-        """What the dataset holds."""
-        return self.ticks or "bars"
-
-    @property
-    def identity(self) -> str:
-        """The catalog's name for it: the bar type, or the instrument for ticks."""
-        return f"{self.instrument}-{self.bars}-EXTERNAL" if self.bars else self.instrument
-
-    @property
-    def venue(self) -> str:
-        """The venue part of the instrument id."""
-        return split_instrument(self.instrument)[1]
-
-    @property
-    def start_ns(self) -> int | None:
-        """First nanosecond wanted (UNIX, UTC), None from where the data begins."""
-        return None if self.start is None else moment_ns(self.start)
-
-    @property
-    def end_ns(self) -> int | None:
-        """Last nanosecond wanted, inclusive, None up to where the data ends."""
-        return None if self.end is None else moment_ns(self.end, end=True)
-
-
-class SampleData(DataSpec):
-    """Real daily bars of five shares, adjusted for splits and dividends."""
-
-    provider: Literal["sample"] = Field(description="Daily bars that ship with the workbench")
-
-
-class Columns(Document):
-    """Which column of a file holds what, by header name; only what differs from the default."""
-
-    timestamp: str = Field("timestamp", description="Time of a row")
-    open: str = Field("open", description="Of bars")
-    high: str = Field("high", description="Of bars")
-    low: str = Field("low", description="Of bars")
-    close: str = Field("close", description="Of bars")
-    volume: str | None = Field(
-        None, description="Default: 'volume' where the file has it, else unlimited"
-    )
-    bid: str = Field("bid", description="Of quotes")
-    ask: str = Field("ask", description="Of quotes")
-    bid_size: str | None = Field(
-        None, description="Default: 'bid_size' where present, else unlimited"
-    )
-    ask_size: str | None = Field(
-        None, description="Default: 'ask_size' where present, else unlimited"
-    )
-    price: str = Field("price", description="Of trades")
-    size: str = Field("size", description="Of trades")
-    side: str | None = Field(None, description="buy or sell; default: 'side' where present")
-    trade_id: str | None = Field(None, description="Default: 'trade_id' where present, else made")
-
-
-class FileData(DataSpec):
-    """Bars, quotes or trades of a CSV or Parquet file."""
-
-    provider: Literal["file"] = Field(description="A CSV or Parquet file")
-    path: FilePath = Field(description="Relative to the project")
-    format: Literal["csv", "parquet"] | None = Field(None, description="Default: by file name")
-    columns: Columns = Field(Columns(), description="Which column holds what")
-    delimiter: str = Field(",", min_length=1, max_length=1, description="Between CSV columns")
-    timezone: str = Field("UTC", description="Of timestamps that carry none (IANA name)")
-    timestamp_unit: Literal["s", "ms", "us", "ns"] | None = Field(
-        None, description="Of integer timestamps; needed where the file has those"
-    )
-    timestamp_marks: Literal["open", "close"] = Field(
-        "close", description="Which end of the bar its timestamp is: the engine trades at the close"
-    )
-    clean: tuple[Literal["sort", "drop_duplicates", "drop_invalid"], ...] = Field(
-        (), description="Faults to mend on import; any other fault refuses the file"
-    )
-    definition: Instrument | None = Field(
-        None, description="The instrument, unless the catalog knows it already"
-    )
-
-
-AnyData = Annotated[SampleData | FileData, Field(discriminator="provider")]
 
 
 class MakerTaker(Document):
@@ -256,6 +129,9 @@ class Venue(Document):
     leverage: Leverage = Field(Decimal(1), description="Of a margin account, by default")
     leverages: dict[InstrumentId, Leverage] = Field(
         {}, description="Leverage by instrument", json_schema_extra=_ONLY_THESE_KEYS
+    )
+    book_type: Literal["L1_MBP", "L2_MBP", "L3_MBO"] | None = Field(
+        None, description="Depth of the simulated book; default: the most its data allow"
     )
     fees: Fees = Field(description="Commissions")
     fills: Fills = Field(Fills(), description="How orders are filled")
@@ -349,6 +225,9 @@ class Study(Document):
     description: str = Field("", description="For people")
     trader: TraderId = Field("WORKBENCH-001", description="Id of the trader")
     data: tuple[AnyData, ...] = Field(min_length=1, description="What the strategy trades on")
+    budget: NonNegativeMoney | None = Field(
+        None, description="Most that fetching the data may cost; default: no limit"
+    )
     venues: tuple[Venue, ...] = Field(min_length=1, description="Where it trades")
     strategy: Strategy = Field(description="What trades")
     risk: Risk = Field(Risk(), description="Limits")

@@ -7,25 +7,10 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from workbench.core.errors import Issue, choices
-from workbench.study.document import (
-    FileData,
-    FixedFee,
-    MakerTaker,
-    PerContractFee,
-    SampleData,
-    Study,
-)
+from workbench.study.datasets import DataSpec
+from workbench.study.document import FixedFee, MakerTaker, PerContractFee, Study
 from workbench.study.places import Path, Places
 from workbench.study.values import shown
-
-# What pydantic adds to the location of an error to say which member of a union it chose.
-_TAGS: dict[type[BaseModel], str] = {
-    SampleData: "sample",
-    FileData: "file",
-    MakerTaker: "MakerTaker",
-    FixedFee: "FixedFee",
-    PerContractFee: "PerContractFee",
-}
 
 _GROUP, _LIST, _WHOLE = "is a group of keys", "is a list", "is a whole number"
 # By pydantic's error type; braces are filled from the error's context.
@@ -79,8 +64,8 @@ def _message(kind: str, location: Sequence[str | int], found: Any, context: dict
             name = str(location[-1])
             return f"unknown key {shown(name)}. {choices(name, _keys(location[:-1]))}"
         case "union_tag_invalid":
-            providers = [_TAGS[SampleData], _TAGS[FileData]]
-            return f"unknown provider {shown(context['tag'])}. {choices(context['tag'], providers)}"
+            tags = [tag.strip("'") for tag in context["expected_tags"].split(", ")]
+            return f"unknown provider {shown(context['tag'])}. {choices(context['tag'], tags)}"
         case "literal_error":
             allowed = context["expected"].replace(" or ", ", ").split(", ")
             return f"found {shown(found)}. {choices(str(found), [x.strip("'") for x in allowed])}"
@@ -121,13 +106,22 @@ def _groups() -> dict[tuple[str, ...], list[str]]:
     }
 
 
+def _tags(model: type[BaseModel]) -> list[tuple[str, ...]]:
+    """Return what pydantic adds to a location to say that it chose this member of a union."""
+    if model in (FixedFee, MakerTaker, PerContractFee):
+        return [(model.__name__,)]
+    if issubclass(model, DataSpec):
+        return [(name,) for name in get_args(model.model_fields["provider"].annotation)]
+    return [()]
+
+
 def _models(annotation: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield each group of keys a study can have, by location; ``*`` is any item of a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        path = (*path, _TAGS[annotation]) if annotation in _TAGS else path
-        yield path, annotation
-        for name, info in annotation.model_fields.items():
-            yield from _models(info.annotation, (*path, info.alias or name))
+        for tag in _tags(annotation):
+            yield (*path, *tag), annotation
+            for name, info in annotation.model_fields.items():
+                yield from _models(info.annotation, (*path, *tag, info.alias or name))
     else:
         item = ("*",) if get_origin(annotation) is tuple else ()
         for argument in get_args(annotation):
