@@ -189,11 +189,16 @@ def rows_hash(rows: pa.Table) -> int:
     hash in whatever order and however many files they lie: the hash of two files together is the
     sum of theirs. It tells changed data, not a forger.
     """
+    return int(np.add.reduce(row_hashes(rows), dtype=np.uint64))
+
+
+def row_hashes(rows: pa.Table) -> Any:
+    """Return the 64-bit hash of each row, see `rows_hash`."""
     state = np.full(rows.num_rows, _GOLDEN)
     for name in rows.column_names:
         state ^= _column_words(rows.column(name))
         _mix(state)
-    return int(np.add.reduce(state, dtype=np.uint64))
+    return state
 
 
 def add_hashes(*hashes: int) -> int:
