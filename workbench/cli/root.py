@@ -16,6 +16,7 @@ COMMANDS = {
     "dashboard": ("dashboard", "Serve the dashboard on this machine."),
     "config": ("config", "Check, show, store and compare studies."),
     "data": ("data", "Plan, fetch, list and import market data."),
+    "secrets": ("secrets", "Store, list and remove the credentials of adapters."),
     "backtest": ("backtest", "Run a study once."),
     "sweep": ("sweep", "Run a study over a grid of parameters."),
     "runs": ("runs", "List, show, compare and report runs."),
