@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import InputError, WorkbenchError
-from workbench.core.style import DARK, PAPER
 
 THEME_COOKIE = "workbench-theme"
-
-_NIGHT_DIVERGING = ("#ff9245", "#8a5230", "#1c252e", "#28597b", "#4fb0ea")
 
 drawing = threading.Lock()
 """HoloViews keeps options in globals: hold this while making charts and drawing them."""
@@ -70,39 +67,10 @@ def figure(chart: Any, *, dark: bool) -> Any:
 
     May be called from any thread that holds `drawing`: the figure belongs to no document yet.
     """
-    from workbench.core.style import holoviews
+    from workbench.core.style import at_night, holoviews
 
     drawn = holoviews().render(chart, backend="bokeh")
     drawn.sizing_mode = "stretch_width"
     if dark:
-        _at_night(drawn)
+        at_night(drawn)
     return drawn
-
-
-def _at_night(drawn: Any) -> None:
-    """Put each colour's counterpart in its place, as the report's page does."""
-    from bokeh.models import ColorMapper
-
-    for model in drawn.references():
-        if isinstance(model, ColorMapper) and hasattr(model, "low"):
-            model.palette = _blend(_NIGHT_DIVERGING, len(model.palette))
-            model.nan_color = DARK[PAPER]
-            continue
-        for name in model.properties():
-            if not name.endswith("_color"):
-                continue
-            spec = getattr(model, name)
-            inside = isinstance(spec, dict)
-            colour = spec.get("value") if inside else getattr(spec, "value", spec)
-            if isinstance(colour, str) and colour.lower() in DARK:
-                setattr(model, name, DARK[colour.lower()])
-
-
-def _blend(colours: tuple[str, ...], count: int) -> list[str]:
-    """Return `count` colours evenly along a line through `colours`."""
-    import numpy as np
-
-    stops = np.array([[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in colours])
-    at = np.linspace(0, len(colours) - 1, count)
-    mixed = [np.interp(at, range(len(colours)), stops[:, channel]) for channel in range(3)]
-    return [f"#{int(r):02x}{int(g):02x}{int(b):02x}" for r, g, b in zip(*mixed, strict=True)]

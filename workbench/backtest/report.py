@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from workbench.backtest import charts, glossary
 from workbench.backtest.glossary import GROUPS, NONE, written
-from workbench.core import style
+from workbench.core import page, style
 from workbench.core.errors import WorkbenchError
 from workbench.core.files import replacing, write_text
 
@@ -120,8 +120,8 @@ def _content(run: Any) -> dict[str, Any]:
         "run": run,
         "version": version("nt-workbench"),
         "style_sheet": (TEMPLATES / "report.css").read_text(),
-        "script": (TEMPLATES / "report.js").read_text(),
-        "bokeh": _bokeh_source() if boxes else "",
+        "script": page.night_script() + (TEMPLATES / "report.js").read_text(),
+        "bokeh": page.bokeh_script() if boxes else "",
         "figures": scripts,
         "boxes": boxes,
         "dark": style.DARK,
@@ -245,8 +245,6 @@ def _trades(positions: pd.DataFrame) -> dict[str, Any]:
 
 def _figures(run: Any) -> tuple[str, list[dict[str, str]]]:
     """Return the script that draws the charts, and a box for each: title and markup."""
-    from bokeh.embed import components
-
     if not len(run.equity()):
         return "", []
     drawings = {"Equity": charts.equity(run), "Drawdown": charts.drawdowns(run)}
@@ -263,20 +261,12 @@ def _figures(run: Any) -> tuple[str, list[dict[str, str]]]:
         figure.title = None
         figure.x_range = figures[0].x_range  # they zoom together
         figure.sizing_mode = "stretch_width"
-    script, boxes = components(figures, wrap_script=False)
-    # In JSON and in JavaScript strings "<\/" is "</"; in HTML it closes no script.
-    script = script.replace("</", "<\\/")
+    script, boxes = page.embedded(figures)
     notes = {"Equity": "" if charts.benchmark_fits(run) else OFF_SCALE}
     return script, [
         {"title": title, "markup": box, "note": notes.get(title, "")}
         for title, box in zip(drawings, boxes, strict=True)
     ]
-
-
-def _bokeh_source() -> str:
-    from bokeh.resources import Resources
-
-    return "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
 
 
 def _provenance(run: Any) -> dict[str, str]:

@@ -18,6 +18,7 @@ BLUE, ORANGE, GREEN, PINK, SKY, YELLOW = (
 INK, MUTED, BAND, RULE, PAPER = "#1b2733", "#64707d", "#aab6c2", "#e4e8ec", "#ffffff"
 SERIES = (BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, MUTED, INK)
 DIVERGING = (ORANGE, "#f2b489", "#f6f6f4", "#8fc1df", BLUE)
+NIGHT_DIVERGING = ("#ff9245", "#8a5230", "#1c252e", "#28597b", "#4fb0ea")
 SEQUENTIAL = ("#eff5f9", "#bcd9ea", "#6badd3", "#1f7fb8", "#08466f")
 DARK = {
     BLUE: "#4fb0ea", ORANGE: "#ff9245", GREEN: "#3fcf9f", INK: "#e6ebf0", MUTED: "#9aa7b4",
@@ -104,6 +105,35 @@ def naive(times: Any) -> npt.NDArray[np.datetime64]:
     import numpy as np
 
     return np.asarray(times, "datetime64[ns]")
+
+
+def at_night(drawn: Any) -> None:
+    """Put the counterpart of each of a Bokeh model's colours in its place, as pages do."""
+    from bokeh.models import ColorMapper
+
+    for model in drawn.references():
+        if isinstance(model, ColorMapper) and hasattr(model, "low"):
+            model.palette = _blend(NIGHT_DIVERGING, len(model.palette))
+            model.nan_color = DARK[PAPER]
+            continue
+        for name in model.properties():
+            if not name.endswith("_color"):
+                continue
+            spec = getattr(model, name)
+            inside = isinstance(spec, dict)
+            colour = spec.get("value") if inside else getattr(spec, "value", spec)
+            if isinstance(colour, str) and colour.lower() in DARK:
+                setattr(model, name, DARK[colour.lower()])
+
+
+def _blend(colours: tuple[str, ...], count: int) -> list[str]:
+    """Return `count` colours evenly along a line through `colours`."""
+    import numpy as np
+
+    stops = np.array([[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in colours])
+    at = np.linspace(0, len(colours) - 1, count)
+    mixed = [np.interp(at, range(len(colours)), stops[:, channel]) for channel in range(3)]
+    return [f"#{int(r):02x}{int(g):02x}{int(b):02x}" for r, g, b in zip(*mixed, strict=True)]
 
 
 def _bokeh_axes(figure: Any, number: str | None, *, zoom: bool) -> None:
