@@ -1,5 +1,6 @@
 """``workbench data``."""
 
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import click
@@ -8,19 +9,51 @@ from workbench.cli.options import load_study, project_of, study_options
 from workbench.cli.output import emit, json_option, note, progress_bar, say, table
 
 
+class _Money(click.ParamType[Decimal]):
+    """An amount of money of at least 0."""
+
+    name = "amount"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Decimal:
+        """Return `value` as a decimal number."""
+        try:
+            amount = Decimal(str(value).removesuffix(" USD"))
+        except InvalidOperation:
+            amount = Decimal("NaN")
+        if not amount.is_finite() or amount < 0:
+            self.fail(f"'{value}' is no amount of US dollars, such as 25 or 0.50", param, ctx)
+        return amount
+
+
 @click.group()
 def data() -> None:
     """Plan, fetch, list and import market data."""
 
 
+_max_cost = click.option(
+    "--max-cost",
+    type=_Money(),
+    metavar="USD",
+    help="Most the data may cost; default: the study's budget.",
+)
+
+
 @data.command()
 @study_options
+@_max_cost
 @json_option
-def plan(study: str, over: list[str], params: list[str], as_json: bool) -> int:
+def plan(
+    study: str, over: list[str], params: list[str], max_cost: Decimal | None, as_json: bool
+) -> int:
     """Show what STUDY needs: cached, missing, requests, rows, bytes, cost. Fetches nothing."""
     from workbench import data as room
 
-    found = room.plan(load_study(study, over, params), project_of(study)).to_dict()
+    document = load_study(study, over, params)
+    planned = room.plan(document, project_of(study))
+    too_much = room.over_budget(document, planned, max_cost)
+    found = planned.to_dict() | {"over_budget": too_much is not None}
 
     def text() -> None:
         for what in ("cached", "missing"):
@@ -28,34 +61,64 @@ def plan(study: str, over: list[str], params: list[str], as_json: bool) -> int:
                 say(f"{what:<8} {item['identity']}  {item['start']} to {item['end']}")
         for line in found["notes"]:
             say(f"note     {line}")
+        if sum(each["requests"] > 0 for each in found["datasets"]) > 1:
+            table(
+                ["dataset", "provider", "requests", "rows", "bytes", "USD"],
+                [
+                    [
+                        *(each[key] for key in ("identity", "provider", "requests")),
+                        *(_count(each[key]) for key in ("rows", "bytes")),
+                        each["cost"],
+                    ]
+                    for each in found["datasets"]
+                ],
+            )
         cost = found["cost"]
-        rows, size = ("unknown" if n is None else f"{n:,}" for n in (found["rows"], found["bytes"]))
+        rows, size = _count(found["rows"]), _count(found["bytes"])
         money = f"{cost['amount']} {cost['currency']}"
         say(f"{found['requests']} requests, {rows} rows, {size} bytes, {money}")
 
     emit(found, as_json, text)
+    if too_much:
+        note(f"warning: {too_much.message}")
     return 0
 
 
-def _fetch(document: Any, study: str, replace: bool, as_json: bool, only: str | None = None) -> int:
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"
+
+
+def _fetch(
+    document: Any,
+    study: str,
+    replace: bool,
+    as_json: bool,
+    only: str | None = None,
+    max_cost: Decimal | None = None,
+) -> int:
     from workbench import data as room
 
     with progress_bar() as on_progress:
         result = room.fetch(
-            document, project_of(study), replace=replace, only=only, on_progress=on_progress
+            document,
+            project_of(study),
+            replace=replace,
+            only=only,
+            max_cost=max_cost,
+            on_progress=on_progress,
         ).to_dict()
-    emit(
-        result,
-        as_json,
-        lambda: say(
+
+    def text() -> None:
+        paid = "" if result["cost"]["amount"] == "0" else ", {amount} {currency}"
+        say(
             f"{result['status']}: {result['rows']:,} rows in {result['requests']} requests"
-        ),
-    )
-    for warning in result.get("warnings", []):
+            + paid.format(**result["cost"])
+        )
+
+    emit(result, as_json, text)
+    for warning in result["warnings"]:
         note(f"warning: {warning}")
-    if result["error"]:
-        note(f"error: {result['error']}")
-    return 1 if result["error"] else 0
+    return 0
 
 
 _replace = click.option("--replace", is_flag=True, help="Fetch again what is cached already.")
@@ -64,10 +127,19 @@ _replace = click.option("--replace", is_flag=True, help="Fetch again what is cac
 @data.command()
 @study_options
 @_replace
+@_max_cost
 @json_option
-def fetch(study: str, over: list[str], params: list[str], replace: bool, as_json: bool) -> int:
-    """Fetch what STUDY needs and the catalog lacks."""
-    return _fetch(load_study(study, over, params), study, replace, as_json)
+def fetch(
+    study: str,
+    over: list[str],
+    params: list[str],
+    replace: bool,
+    max_cost: Decimal | None,
+    as_json: bool,
+) -> int:
+    """Fetch what STUDY needs and the catalog lacks; stopped or killed, run it again to go on."""
+    document = load_study(study, over, params)
+    return _fetch(document, study, replace, as_json, max_cost=max_cost)
 
 
 @data.command(name="import")

@@ -129,9 +129,22 @@ def progress_bar() -> Iterator[OnProgress]:
         task = bar.add_task("", total=1.0)
 
         def draw(progress: Progress) -> None:
-            bar.update(task, description=progress.task, completed=progress.fraction)
+            bar.update(
+                task,
+                description=_described(progress),
+                completed=progress.fraction,
+                total=1.0 if progress.total else None,  # a moving bar where the end is not known
+            )
 
         yield draw
+
+
+def _described(progress: Progress) -> str:
+    """Return what is being done, and how far it is in its own terms."""
+    detail = f" ({progress.detail})" if progress.detail else ""
+    if progress.unit != "rows" or not progress.detail:
+        return progress.task + detail
+    return f"{progress.task} {progress.done:,.0f} rows{detail}"
 
 
 def _lines() -> OnProgress:
@@ -142,7 +155,7 @@ def _lines() -> OnProgress:
         name = progress.task.partition(",")[0]
         before, when = last.get(name, (0, now))
         if tenth > before and (now - when >= 1.0 or tenth == 10):
-            note(f"{progress.task}: {progress.fraction:.0%}")
+            note(f"{_described(progress)}: {progress.fraction:.0%}")
             last[name] = (tenth, now)
         elif name not in last:
             last[name] = (0, now)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.data.fetcher import FetchResult, ensure, fetch
+    from workbench.data.fetcher import FetchResult, ensure, fetch, over_budget
     from workbench.data.planner import Plan, plan
     from workbench.data.reader import check, digest, inputs, list_, read
 
@@ -28,6 +28,7 @@ __all__ = [
     "fetch",
     "inputs",
     "list_",
+    "over_budget",
     "plan",
     "read",
 ]
@@ -41,6 +42,7 @@ _HOMES = {
     "fetch": "fetcher",
     "inputs": "reader",
     "list_": "reader",
+    "over_budget": "fetcher",
     "plan": "planner",
     "read": "reader",
 }
