@@ -16,6 +16,7 @@ COMMANDS = {
     "dashboard": ("dashboard", "Serve the dashboard on this machine."),
     "config": ("config", "Check, show, store and compare studies."),
     "data": ("data", "Plan, fetch, list and import market data."),
+    "adapters": ("adapters", "List, show and check NautilusTrader's adapters."),
     "secrets": ("secrets", "Store, list and remove the credentials of adapters."),
     "backtest": ("backtest", "Run a study once."),
     "sweep": ("sweep", "Run a study over a grid of parameters."),
