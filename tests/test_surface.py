@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import workbench
-from workbench import backtest, checks, data, study
+from workbench import adapters, backtest, checks, data, study
 from workbench.core.errors import DependencyError
 from workbench.engine import REQUIRED, version
 
@@ -17,19 +17,23 @@ ROOT = Path(__file__).parents[1]
 def test_the_public_names_are_these() -> None:
     assert workbench.__all__ == [
         "Cancelled", "DataError", "DependencyError", "InputError", "Issue", "Project", "RunError",
-        "StudyError", "WorkbenchError", "backtest", "checks", "data", "study",
+        "StudyError", "WorkbenchError", "adapters", "backtest", "checks", "data", "study",
     ]  # fmt: skip
     assert backtest.__all__ == [
         "Run", "RunStore", "Running", "SweepResult", "cancel", "compare", "grid", "resume_sweep",
         "run", "run_sweep", "start", "sweep_results",
     ]  # fmt: skip
     assert data.__all__ == [
-        "FetchResult", "Plan", "check", "digest", "ensure", "fetch", "inputs", "list_", "plan",
-        "read",
+        "FetchResult", "Plan", "check", "digest", "ensure", "fetch", "inputs", "list_",
+        "over_budget", "plan", "read",
     ]  # fmt: skip
     assert checks.__all__ == ["check"]
+    assert adapters.__all__ == [
+        "Check", "Client", "check", "check_study", "clients", "list_", "missing_credentials",
+        "secrets", "show",
+    ]  # fmt: skip
     assert {"Study", "StudyStore", "load", "schema"} <= set(study.__all__)
-    for room in (workbench, backtest, data, study, checks):
+    for room in (workbench, adapters, backtest, data, study, checks):
         for name in room.__all__:
             assert getattr(room, name).__doc__, f"{room.__name__}.{name} has no docstring"
 
@@ -39,8 +43,10 @@ def test_a_verb_is_not_hidden_by_the_module_it_lives_in() -> None:
         "import workbench.backtest.runner, workbench.backtest.comparison\n"
         "import workbench.backtest.sweep\n"
         "import workbench.data.planner, workbench.data.reader, workbench.data.fetcher\n"
-        "from workbench import backtest, data, study\n"
-        "verbs = [backtest.run, backtest.compare, backtest.start, data.plan, data.check]\n"
+        "import workbench.adapters.connection, workbench.adapters.registry\n"
+        "from workbench import adapters, backtest, data, study\n"
+        "verbs = [adapters.check, adapters.show, backtest.run, backtest.compare]\n"
+        "verbs += [backtest.start, data.plan, data.check]\n"
         "assert all(callable(verb) for verb in (*verbs, study.load, study.schema))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,7 +8,7 @@
     run = workbench.backtest.run(study, {"fast": 20})
     run.report()
 
-Each room is a module, loaded when first used: `study`, `data`, `backtest`, `checks`.
+Each room is a module, loaded when first used: `study`, `data`, `adapters`, `backtest`, `checks`.
 """
 
 import importlib
@@ -27,7 +27,7 @@ from workbench.core.errors import (
 from workbench.core.project import Project
 
 if TYPE_CHECKING:
-    from workbench import backtest, checks, data, study
+    from workbench import adapters, backtest, checks, data, study
 
 __all__ = [
     "Cancelled",
@@ -39,13 +39,14 @@ __all__ = [
     "RunError",
     "StudyError",
     "WorkbenchError",
+    "adapters",
     "backtest",
     "checks",
     "data",
     "study",
 ]
 
-_ROOMS = ("backtest", "checks", "data", "study")
+_ROOMS = ("adapters", "backtest", "checks", "data", "study")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ anew. What changed in NautilusTrader since is then the difference under version 
 
 import inspect
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,20 @@ TOGETHER: dict[str, dict[str, Any]] = {
 
 def described() -> list[dict[str, Any]]:
     return [adapter.to_dict() for adapter in adapters.list_()]
+
+
+def snapshot(value: Any, depth: int = 0) -> str:
+    """Return JSON with a line for each field: adapters, their sides, the list of fields."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if depth == 4 or not any(isinstance(part, dict | list) for part in parts):
+        return json.dumps(value)
+    begin, end = "{}" if isinstance(value, dict) else "[]"
+    if isinstance(value, dict):
+        items = [f"{json.dumps(key)}: {snapshot(item, depth + 1)}" for key, item in value.items()]
+    else:
+        items = [snapshot(item, depth + 1) for item in value]
+    edge = "\n" + " " * depth
+    return begin + ",".join(f"{edge} {item}" for item in items) + edge + end
 
 
 def summary() -> str:
@@ -567,8 +582,32 @@ def test_list_and_show(workbench) -> None:
     assert "Did you mean 'bybit'?" in wrong.err
 
 
+def test_check_tells_each_step_and_its_reason(workbench) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        arguments = ("adapters", "check", "interactive_brokers", "-p", f"port={port}")
+        answer = workbench(*arguments, "--timeout", "10")
+    assert answer.code == 1, answer.err
+    lines = answer.out.splitlines()
+    assert lines[0].startswith("failed   reachable (")
+    assert str(port) in lines[0]
+    assert lines[-1] == "interactive_brokers (live): does not work"
+    for wrong, message in (
+        (("interactive_broker",), "Did you mean 'interactive_brokers'?"),
+        (("bybit", "-e", "tesnet"), "Did you mean 'testnet'?"),
+        (("bybit", "-p", "max_retries=x"), "is a whole number"),
+    ):
+        answer = workbench("adapters", "check", *wrong, "--json")
+        assert answer.code == 2
+        assert message in answer.json["error"]
+    nothing = workbench("adapters", "check", "sandbox")
+    assert nothing.code == 0
+    assert nothing.out.splitlines()[-1].endswith("nothing to check")
+
+
 def rewrite() -> None:
-    SNAPSHOT.write_text(json.dumps(described(), indent=1) + "\n")
+    SNAPSHOT.write_text(snapshot(described()) + "\n")
     text = DOCS.read_text()
     head, tail = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
     DOCS.write_text(head + summary() + tail)

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.adapters import secrets
+    from workbench.adapters.connection import Check, check
     from workbench.adapters.registry import list_, show
     from workbench.adapters.settings import Client, check_study, clients, missing_credentials
 
 __all__ = [
+    "Check",
     "Client",
     "check",
     "check_study",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Check": "connection",
     "Client": "settings",
     "check": "connection",
     "check_study": "settings",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from workbench.cli.options import overrides
 from workbench.cli.output import emit, json_option, note, say, table
+
+if TYPE_CHECKING:
+    from workbench.adapters.connection import Step
 
 
 @click.group()
@@ -107,20 +111,34 @@ def _value(value: Any) -> str:
     "--environment", "-e", default="live", show_default=True, help="live, testnet or demo."
 )
 @click.option("--timeout", default=20.0, show_default=True, help="Seconds for all steps.")
+@click.option(
+    "-p", "params", multiple=True, metavar="NAME=VALUE", help="A setting, as in a study's feeds."
+)
 @json_option
-def check(name: str, environment: str, timeout: float, as_json: bool) -> int:
-    """Connect to the adapter NAME and say what works: reach, keys, clock, instruments."""
+def check(
+    name: str, environment: str, timeout: float, params: tuple[str, ...], as_json: bool
+) -> int:
+    """Connect to the adapter NAME and say what works: reach, clock, key, instruments."""
     from workbench import adapters as room
 
-    def show_step(step: Any) -> None:
-        mark = {True: "ok", False: "failed", None: "skipped"}[step.ok]
-        seconds = "" if step.seconds is None else f" ({step.seconds:.2f} s)"
-        (note if as_json else say)(f"{mark:<8} {step.name}{seconds}: {step.detail}")
-
-    found = room.check(name, environment=environment, timeout=timeout, on_step=show_step)
+    found = room.check(
+        name,
+        environment=environment,
+        settings=overrides(list(params)),
+        timeout=timeout,
+        on_step=lambda step: (note if as_json else say)(_step(step)),
+    )
 
     def text() -> None:
-        say(f"{name} ({environment}): {'all well' if found.ok else 'not all well'}")
+        tried = any(step.ok is not None for step in found.steps)
+        result = "works" if found.ok else "does not work"
+        say(f"{name} ({environment}): {result if tried else 'nothing to check'}")
 
     emit(found.to_dict(), as_json, text)
     return 0 if found.ok else 1
+
+
+def _step(step: Step) -> str:
+    mark = {True: "ok", False: "failed", None: "skipped"}[step.ok]
+    seconds = "" if step.seconds is None else f" ({step.seconds:.2f} s)"
+    return f"{mark:<8} {step.name}{seconds}: {step.detail}"

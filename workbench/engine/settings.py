@@ -133,7 +133,8 @@ def _decimal(kind: Kind, value: Any, path: Path) -> Decimal:
 def _choice(kind: Kind, value: Any, path: Path) -> Any:
     members = {_letters(member): member for member in kind.members}
     if not isinstance(value, str) or _letters(value) not in members:
-        message = f"found {shown(value)}. {choices(str(value), kind.choices)}"
+        near = value if isinstance(value, str) else ""
+        message = f"found {shown(value)}. {choices(near, kind.choices)}"
         raise Refused([Problem(path, message)])
     return getattr(kind.python, members[_letters(value)])
 
