@@ -112,15 +112,19 @@ def _decimal(units: Any, precision: int) -> pa.Array:
 
 def to_float(column: pa.ChunkedArray, precision: int) -> Any:
     """Return a decimal column as float64, each value the float nearest to it; nulls are NaN."""
-    import pyarrow as pa
-
     if column.null_count:
         present = to_numpy(column.is_valid())
         values = np.full(len(present), np.nan)
         values[present] = to_float(column.drop_null(), precision)
         return values
-    units = _words(column.cast(pa.decimal128(38, precision)))[:, 0].view(np.int64)
-    return units / 10.0**precision
+    return to_units(column, precision) / 10.0**precision
+
+
+def to_units(column: pa.ChunkedArray, precision: int) -> Any:
+    """Return a decimal column without nulls as int64 whole units of the last decimal."""
+    import pyarrow as pa
+
+    return _words(column.cast(pa.decimal128(38, precision)))[:, 0].view(np.int64)
 
 
 def best_levels(rows: pa.Table, prices: int, sizes: int) -> dict[str, Any]:
