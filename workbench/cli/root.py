@@ -20,6 +20,7 @@ COMMANDS = {
     "secrets": ("secrets", "Store, list and remove the credentials of adapters."),
     "backtest": ("backtest", "Run a study once."),
     "sweep": ("sweep", "Run a study over a grid of parameters."),
+    "node": ("node", "Launch, watch, stop and kill live nodes."),
     "runs": ("runs", "List, show, compare and report runs."),
 }
 

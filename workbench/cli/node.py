@@ -1,0 +1,179 @@
+"""``workbench node``."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from workbench.cli.options import load_study, project_of, study_options
+from workbench.cli.output import emit, json_option, note, say, table
+
+
+@click.group()
+def node() -> None:
+    """Launch, watch, stop and kill live nodes."""
+
+
+_name = click.argument("name", metavar="NODE")
+
+
+@node.command()
+@study_options
+@click.option("--name", help="Of the node; default: the study's name.")
+@json_option
+def launch(study: str, over: list[str], params: list[str], name: str | None, as_json: bool) -> int:
+    """Launch a node for STUDY; returns once it runs, and the node stays."""
+    from workbench import live
+
+    found = live.launch(load_study(study, over, params), project_of(study), name=name)
+    known = found.state()
+    document = {
+        "node_id": found.id, "state": known["state"], "pid": known["pid"], "error": None,
+    }  # fmt: skip
+    emit(document, as_json, lambda: say(f"{found.id} is {known['state']} (pid {known['pid']})"))
+    return 0
+
+
+@node.command(name="list")
+@json_option
+def list_(as_json: bool) -> int:
+    """List the project's nodes, running or not."""
+    from workbench import live
+
+    found = [{"node_id": each.id, **each.state()} for each in live.nodes()]
+    keys = ("node_id", "state", "environment", "trader", "pid", "restarts", "reason")
+    document = {"nodes": [{key: each.get(key) for key in keys} for each in found]}
+
+    def text() -> None:
+        if not found:
+            say("there is no node: workbench node launch STUDY")
+            return
+        table(list(keys), [[each.get(key) for key in keys] for each in found])
+
+    emit(document, as_json, text)
+    return 0
+
+
+@node.command()
+@_name
+@json_option
+def status(name: str, as_json: bool) -> int:
+    """Show a node's state, equity, positions, orders and feeds."""
+    from workbench import live
+
+    found = live.node(name).status()
+
+    def text() -> None:
+        reason = f": {found['reason']}" if found["reason"] else ""
+        say(f"{name} is {found['state']}{reason}")
+        for currency, amount in found["equity"].items():
+            say(f"equity    {amount} {currency}")
+        for each in found["feeds"]:
+            age = "silent" if each["age_s"] is None else f"last heard {each['age_s']:.1f} s ago"
+            say(f"feed      {each['name']}: {age}")
+        for each in found["positions"]:
+            say(f"position  {each['instrument']} {each['side']} {each['quantity']}")
+        for each in found["orders"]:
+            price = f" at {each['price']}" if each["price"] else ""
+            say(
+                f"order     {each['client_order_id']} {each['side']} {each['quantity']} "
+                f"{each['instrument']}{price}: {each['status']}"
+            )
+
+    emit(found, as_json, text)
+    return 0
+
+
+@node.command()
+@_name
+@json_option
+def stop(name: str, as_json: bool) -> int:
+    """Stop a node in order; its open orders and positions stay."""
+    from workbench import live
+
+    return _ended(name, live.node(name).stop(), as_json)
+
+
+@node.command()
+@_name
+@json_option
+def kill(name: str, as_json: bool) -> int:
+    """End a node's process at once, also one that hangs; its orders and positions stay."""
+    from workbench import live
+
+    return _ended(name, live.node(name).kill(), as_json)
+
+
+def _ended(name: str, known: dict[str, Any], as_json: bool) -> int:
+    document = {"node_id": name, "state": known["state"], "reason": known["reason"]}
+    emit(document, as_json, lambda: say(f"{name} is {known['state']}: {known['reason']}"))
+    return 0
+
+
+@node.command()
+@_name
+@click.option("--lines", default=50, show_default=True, help="How many, from the end.")
+def logs(name: str, lines: int) -> int:
+    """Show the end of the engine's log and of what its process printed."""
+    from workbench import live
+
+    folder = live.node(name).folder
+    for file in ("engine.jsonl", "output.txt"):
+        path = folder / file
+        if path.exists():
+            for line in path.read_text(errors="replace").splitlines()[-lines:]:
+                say(_log_line(line) if file == "engine.jsonl" else line)
+    return 0
+
+
+def _log_line(line: str) -> str:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line
+    return " ".join(str(entry.get(key, "")) for key in ("timestamp", "level", "message"))
+
+
+@node.command()
+@click.argument("name", metavar="[NODE]", required=False)
+@click.option("--since", default=0, show_default=True, help="Number of the last event known.")
+@click.option("--type", "types", multiple=True, help="order, order.filled, risk, ...")
+@click.option("--follow", is_flag=True, help="Go on with what comes.")
+@json_option
+def events(
+    name: str | None, since: int, types: tuple[str, ...], follow: bool, as_json: bool
+) -> int:
+    """Show the events of one node or of all; with --follow, one JSON object a line under --json."""
+    from workbench import live
+
+    only = None if name is None else [live.node(name).id]
+    stream = live.EngineEventBus().subscribe(since, only=only, types=types or None)
+    first = stream.poll()
+    if not follow:
+        emit({"events": first}, as_json, lambda: say("\n".join(map(_event_line, first))))
+        return 0
+    try:
+        while True:
+            for each in first:
+                say(json.dumps(each) if as_json else _event_line(each))
+            first = stream.next(1.0)
+    except KeyboardInterrupt:
+        note("no longer followed; the node runs on")
+        return 0
+
+
+def _event_line(event: dict[str, Any]) -> str:
+    when = datetime.fromtimestamp(event["ts"] / 1e9, UTC)
+    inner = event.get("data") or {}
+    words = [
+        str(inner[key])
+        for key in ("client_order_id", "order_side", "last_qty", "last_px", "reason")
+        if inner.get(key)
+    ]
+    if event.get("reason"):
+        words.append(str(event["reason"]).splitlines()[0])
+    head = f"{when:%Y-%m-%d %H:%M:%S.%f} {event['node']} {event['seq']} {event['type']}"
+    return " ".join([head, *words])

@@ -1,0 +1,137 @@
+"""The control channel of a node: JSON lines over a Unix socket, carried out by the engine's thread.
+
+The engine belongs to the thread it runs on, so requests queue up and a timer inside the engine
+works them off (`drain`). A request is ``{"op": "status", ...}``, its answer ``{"ok": true,
+"result": ...}`` or ``{"ok": false, "error": "...", "kind": "input" | "failed"}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import socketserver
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Late
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from workbench.core.errors import InputError, Issue, WorkbenchError, choices
+
+MAX_LINE = 1 << 20
+"""Longest request, in bytes."""
+
+MAX_WAITING = 1_000
+"""Requests that may wait to be carried out."""
+
+_TIMEOUT = 10.0
+
+Operation = Callable[[dict[str, Any]], Any]
+
+
+class Control:
+    """The socket, the queue and the operations.
+
+    Parameters
+    ----------
+    path
+        Of the socket; readable by its owner only.
+    operations
+        What can be asked for, by name: each takes the request and returns JSON values.
+
+    """
+
+    def __init__(self, path: Path, operations: dict[str, Operation]) -> None:
+        self._operations = operations
+        self._waiting: queue.Queue[tuple[dict[str, Any], Future[Any]]] = queue.Queue(MAX_WAITING)
+        path.unlink(missing_ok=True)
+        old = os.umask(0o177)
+        try:
+            self._server = _Server(str(path), _Connection)
+        finally:
+            os.umask(old)
+        self._server.control = self
+        self.path = path
+        threading.Thread(target=self._server.serve_forever, name="control", daemon=True).start()
+
+    def drain(self) -> None:
+        """Carry out what is waiting. Call on the engine's thread."""
+        for _ in range(self._waiting.qsize()):
+            try:
+                request, answer = self._waiting.get_nowait()
+            except queue.Empty:
+                return
+            if not answer.set_running_or_notify_cancel():
+                continue  # whoever asked has given up: it must not happen later
+            try:
+                answer.set_result(self._operations[request["op"]](request))
+            except Exception as error:
+                answer.set_exception(error)
+
+    def ask(self, line: bytes) -> dict[str, Any]:
+        """Answer one line of a client."""
+        answer: Future[Any] = Future()
+        try:
+            self._waiting.put_nowait((self._parsed(line), answer))
+            return {"ok": True, "result": answer.result(_TIMEOUT)}
+        except queue.Full:
+            return _refused("too many commands at once: nothing was done", "failed")
+        except Late:
+            answer.cancel()
+            return _refused("the engine did not answer in time", "failed")
+        except InputError as error:
+            issues = [issue.to_dict() for issue in error.issues]
+            return _refused(str(error), "input") | {"issues": issues}
+        except Exception as error:
+            text = str(error) if isinstance(error, WorkbenchError) else repr(error)
+            return _refused(text, "failed")
+
+    def close(self) -> None:
+        """Take no more requests."""
+        self._server.shutdown()
+        self._server.server_close()
+        self.path.unlink(missing_ok=True)
+
+    def _parsed(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+        except ValueError:
+            raise InputError(Issue("a command is one line of JSON")) from None
+        name = request.get("op") if isinstance(request, dict) else None
+        if name not in self._operations:
+            raise InputError(
+                Issue(f"no command '{name}'. {choices(str(name), sorted(self._operations))}")
+            )
+        parsed: dict[str, Any] = request
+        return parsed
+
+
+def _refused(text: str, kind: str) -> dict[str, Any]:
+    return {"ok": False, "error": text, "kind": kind}
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 64
+    control: Control
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that hung up."""
+
+
+class _Connection(socketserver.StreamRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        with suppress(OSError):
+            while line := self.rfile.readline(MAX_LINE + 1):
+                if len(line) > MAX_LINE:
+                    answer = _refused(f"a command has at most {MAX_LINE:,} bytes", "input")
+                else:
+                    answer = self.server.control.ask(line)
+                self.wfile.write(json.dumps(answer, default=str).encode() + b"\n")
+                if len(line) > MAX_LINE:
+                    return

@@ -1,0 +1,163 @@
+"""The desk: the strategy in every node that carries out what people and programs ask for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import time
+from typing import Any
+
+from nautilus_trader.model import BarType, BookType, InstrumentId, StrategyId, Venue
+from nautilus_trader.trading import Strategy, StrategyConfig
+
+from workbench.engine.live.control import Control, Operation
+from workbench.engine.live.observe import Recorder
+from workbench.engine.live.replay import Tape
+from workbench.study import Study
+
+DESK = "DESK-DESK"
+_DRAIN = dt.timedelta(milliseconds=5)
+_LOOK = dt.timedelta(milliseconds=500)
+
+
+class Desk(Strategy):
+    """Runs the control channel and looks at the node from inside."""
+
+    def __init__(self) -> None:
+        super().__init__(StrategyConfig(strategy_id=StrategyId(DESK)))
+
+    def equip(self, study: Study, recorder: Recorder, tape: Tape | None, control: Control) -> None:
+        """Hand over what it works with; call before the node runs."""
+        self._study, self._recorder, self._tape, self._control = study, recorder, tape, control
+
+    def on_start(self) -> None:
+        """Start its timers."""
+        self.clock.set_timer("desk-drain", _DRAIN, callback=lambda _: self._control.drain())
+        self.clock.set_timer("desk-look", _LOOK, callback=lambda _: self._look())
+        if self._tape is not None:
+            self._follow(self._tape)
+
+    def _follow(self, tape: Tape) -> None:
+        """Count the rows the engine passes on: the replay waits for each."""
+        for spec in self._study.data:
+            instrument = InstrumentId.from_str(spec.instrument)
+            match spec.kind:
+                case "bars":
+                    self.subscribe_bars(BarType.from_str(spec.identity))
+                case "quotes":
+                    self.subscribe_quotes(instrument)
+                case "trades":
+                    self.subscribe_trades(instrument)
+                case "order_book_depths":
+                    self.subscribe_book_depth(instrument, BookType.L2_MBP)
+        self._counting = tape
+
+    def on_bar(self, bar: Any) -> None:  # noqa: ARG002
+        """Count it."""
+        self._counting.seen += 1
+
+    def on_quote(self, quote: Any) -> None:  # noqa: ARG002
+        """Count it."""
+        self._counting.seen += 1
+
+    def on_trade(self, trade: Any) -> None:  # noqa: ARG002
+        """Count it."""
+        self._counting.seen += 1
+
+    def on_book_depth(self, depth: Any) -> None:  # noqa: ARG002
+        """Count it."""
+        self._counting.seen += 1
+
+    def on_stop(self) -> None:
+        """Cancel its timers: their channel closes before they would end by themselves."""
+        for name in ("desk-drain", "desk-look"):
+            self.clock.cancel_timer(name)
+
+    def operations(self) -> dict[str, Operation]:
+        """Return what the control channel may ask for."""
+        return {
+            "ping": lambda _: "pong",
+            "status": lambda _: self.status(),
+            "pause_feed": lambda _: self._pause(paused=True),
+            "resume_feed": lambda _: self._pause(paused=False),
+        }
+
+    def status(self) -> dict[str, Any]:
+        """Return state, money, positions, orders and feeds as plain JSON values."""
+        cache = self.cache
+        return {
+            "pid": os.getpid(),
+            "trader": str(self.trader_id),
+            "equity": self._equity(),
+            "positions": [_position(each) for each in cache.positions_open()],
+            "orders": [_order(each) for each in cache.orders_open()],
+            "orders_total": len(cache.orders()),
+            "feeds": self._feeds(),
+            "strategies": sorted({str(each.strategy_id) for each in cache.orders()}),
+        }
+
+    def _equity(self) -> dict[str, str]:
+        totals: dict[str, Any] = {}
+        for venue in self._study.venues:
+            for currency, money in self.portfolio.equity(Venue(venue.name)).items():
+                totals[currency.code] = totals.get(currency.code, 0) + money.as_decimal()
+        return {code: str(total) for code, total in totals.items()}
+
+    def _feeds(self) -> list[dict[str, Any]]:
+        tape = self._tape
+        if tape is None:
+            return []
+        return [
+            {
+                "name": "replay",
+                "age_s": round(time.time() - tape.heard, 3) if tape.heard else None,
+                "rows": tape.played,
+                "of": tape.rows,
+                "at_ns": tape.last_ns,
+                "paused": tape.paused,
+                "ended": tape.ended,
+            }
+        ]
+
+    def _pause(self, *, paused: bool) -> dict[str, Any]:
+        if self._tape is not None:
+            self._tape.paused = paused
+        self._recorder.note("feed.paused" if paused else "feed.resumed")
+        return {"paused": paused}
+
+    def _look(self) -> None:
+        self._recorder.accounts(self.cache, [Venue(venue.name) for venue in self._study.venues])
+
+
+def _order(order: Any) -> dict[str, Any]:
+    values = order.to_dict()
+    return {
+        "client_order_id": str(order.client_order_id),
+        "venue_order_id": str(order.venue_order_id) if order.venue_order_id else None,
+        "strategy": str(order.strategy_id),
+        "instrument": str(order.instrument_id),
+        "type": order.order_type.name,
+        "side": order.side.name,
+        "quantity": str(order.quantity),
+        "filled": str(order.filled_qty),
+        "price": _text(values.get("price")),
+        "trigger_price": _text(values.get("trigger_price")),
+        "status": order.status.name,
+    }
+
+
+def _position(position: Any) -> dict[str, Any]:
+    return {
+        "id": str(position.id),
+        "strategy": str(position.strategy_id),
+        "instrument": str(position.instrument_id),
+        "side": position.side.name,
+        "quantity": str(position.quantity),
+        "signed": position.signed_qty,
+        "entry_price": position.avg_px_open,
+        "realized_pnl": str(position.realized_pnl) if position.realized_pnl else None,
+    }
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,173 @@
+"""The process of a live node: ``python -m workbench.engine.live.main``.
+
+Protocol. One JSON line on standard input says what to run (`read_request`); the end of standard
+input tells that the supervisor is gone: the node stops in order. JSON lines on standard output tell
+the state: ``{"state": "RUNNING"}``, and at the end ``{"stopped": reason}`` or ``{"failed":
+reason}``. The engine exits with 0 on many failures, so only that last line counts: a process that
+ends without it has crashed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from workbench.core.errors import WorkbenchError
+from workbench.core.journal import Journal
+from workbench.core.project import Project
+from workbench.engine import strategy
+from workbench.engine.live import assemble
+from workbench.engine.live.control import Control
+from workbench.engine.live.desk import Desk
+from workbench.engine.live.observe import Recorder, observed
+from workbench.engine.simulate import Input
+from workbench.engine.supervise import Failure, guard_instance, supervised
+from workbench.study import Study
+from workbench.study.load import build as build_study
+from workbench.study.places import Places
+
+JOURNAL = "journal.jsonl"
+OUTPUT = "output.txt"
+START_SECONDS = 60.0
+
+
+def main() -> int:
+    """Run a node until it is told to stop."""
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return 0
+    request = json.loads(line)
+    told = _take_over_output(Path(request["folder"]))
+    os.chdir(request["project"])
+    with Journal(Path(request["folder"]) / JOURNAL, timeout=5.0) as journal:
+        recorder = Recorder(journal)
+        try:
+            reason = Node(request, recorder, told).run()
+        except WorkbenchError as error:
+            recorder.note("lifecycle.failed", reason=str(error))
+            _tell(told, {"failed": str(error)})
+            return 1
+        recorder.note("lifecycle.stopped", reason=reason)
+    _tell(told, {"stopped": reason})
+    return 0
+
+
+class Node:
+    """One run of the engine.
+
+    Parameters
+    ----------
+    request
+        ``project``, ``folder``, ``socket`` (paths), ``study`` (its content), ``inputs`` (files by
+        place in the study's data), ``speed`` and ``connections``.
+    recorder
+        Of the node's journal.
+    told
+        Where the supervisor listens.
+
+    """
+
+    def __init__(self, request: dict[str, Any], recorder: Recorder, told: TextIO) -> None:
+        self._request, self._recorder, self._told = request, recorder, told
+        self._study: Study = build_study(request["study"], Places(file=request["file"]))
+        self._project = Project(Path(request["project"]))
+        self._failure = Failure()
+        self._reason = "stopped"
+
+    def run(self) -> str:
+        """Build the node, run it, return why it ended."""
+        self._recorder.note("lifecycle.starting", pid=os.getpid(), study=self._study.name)
+        plan = self._plan()
+        played = assemble.tape(plan)
+        loaded = strategy.load(self._study, self._project)
+        node = assemble.build(plan, played)
+        self._handle = node.handle()
+        if played:
+            played.unsettled = lambda: bool(self._recorder.awaited)
+            played.on_end = lambda: self._recorder.note("feed.ended", feed="replay")
+        desk: Any = observed(Desk, self._recorder)()
+        control = Control(
+            Path(self._request["socket"]),
+            desk.operations() | {"stop": lambda request: self.stop(request.get("reason"))},
+        )
+        desk.equip(self._study, self._recorder, played, control)
+        kind = supervised(observed(loaded.strategy, self._recorder), self._failure)
+        instance = kind(loaded.config) if loaded.config is not None else kind()
+        guard_instance(instance, self._failure)
+        node.add_strategy(instance)  # first, so that it is numbered as in its backtest
+        node.add_strategy(desk)
+        for watch in (self._watch_supervisor, self._watch_start):
+            threading.Thread(target=watch, daemon=True).start()
+        try:
+            node.run()
+        except Exception as error:
+            raise WorkbenchError(f"the engine stopped: {error}") from error
+        finally:
+            control.close()
+        if self._failure.where:
+            raise WorkbenchError(self._failure.text)
+        return self._reason
+
+    def stop(self, reason: str | None = None) -> dict[str, Any]:
+        """Stop in order; may be called from any thread."""
+        self._reason = reason or "stopped on request"
+        self._recorder.note("lifecycle.stopping", reason=self._reason)
+        _tell(self._told, {"state": "STOPPING"})
+        self._handle.stop()
+        return {"state": "STOPPING"}
+
+    def _plan(self) -> assemble.Plan:
+        request = self._request
+        speed = request["speed"]
+        return assemble.Plan(
+            study=self._study,
+            folder=Path(request["folder"]),
+            catalog_path=self._project.catalog,
+            inputs=[
+                Input(self._study.data[index], [Path(name) for name in files])
+                for index, files in request["inputs"]
+            ],
+            speed=math.inf if speed == "max" else float(speed),
+            connections=[assemble.Connection(**each) for each in request["connections"]],
+        )
+
+    def _watch_supervisor(self) -> None:
+        while os.read(0, 4096):  # unbuffered: a buffer's lock would stop the interpreter's end
+            pass
+        self.stop("the supervisor is gone")
+
+    def _watch_start(self) -> None:
+        late = time.monotonic() + START_SECONDS
+        while not self._handle.is_running:
+            if time.monotonic() > late:
+                self.stop(f"it did not reach RUNNING within {START_SECONDS:g} s")
+                return
+            time.sleep(0.01)
+        self._recorder.note("lifecycle.running")
+        _tell(self._told, {"state": "RUNNING"})
+
+
+def _take_over_output(folder: Path) -> TextIO:
+    """Keep the pipe to the supervisor; whatever else is printed goes to a file."""
+    told = os.fdopen(os.dup(1), "w", buffering=1)
+    output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.close(output)
+    return told
+
+
+def _tell(told: TextIO, message: dict[str, Any]) -> None:
+    with suppress(OSError, ValueError):  # nobody listens any more
+        told.write(json.dumps(message) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

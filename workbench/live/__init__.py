@@ -1,0 +1,41 @@
+"""Live trading nodes: launched, watched and commanded from anywhere, each in its own process.
+
+::
+
+    from workbench import live
+
+    node = live.launch("studies/ema-cross.yaml")
+    node.status()
+    node.stop()
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.live.bus import EngineEventBus
+    from workbench.live.handle import Node, node, nodes
+    from workbench.live.launcher import launch
+
+__all__ = ["EngineEventBus", "Node", "launch", "node", "nodes"]
+
+_HOMES = {
+    "EngineEventBus": "bus",
+    "Node": "handle",
+    "launch": "launcher",
+    "node": "handle",
+    "nodes": "handle",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"workbench.live.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

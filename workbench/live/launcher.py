@@ -1,0 +1,182 @@
+"""Launching a node: check, resolve what it needs, hand it to a supervisor of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from workbench import study as documents
+from workbench.core.errors import StudyError, WorkbenchError
+from workbench.core.files import make_folder, write_text
+from workbench.core.project import Project
+from workbench.live.handle import Node
+from workbench.live.supervisor import MAX_RESTARTS
+from workbench.study import Study
+
+_START_SECONDS = 90.0
+
+
+def launch(
+    study: Study | Path | str,
+    project: Project | None = None,
+    *,
+    name: str | None = None,
+    max_restarts: int = MAX_RESTARTS,
+    timeout: float = _START_SECONDS,
+) -> Node:
+    """Launch a node for `study` in a supervised process of its own.
+
+    The node outlives the session: any process finds it again with `nodes`.
+
+    Parameters
+    ----------
+    study
+        With a ``live`` section; or the path of its file.
+    project
+        Default: the project of the working folder.
+    name
+        Of the node; default: the study's name. A node launched again under its name goes on in its
+        journal.
+    max_restarts
+        How often a crashed engine is started again, with growing pauses.
+    timeout
+        Seconds to wait for RUNNING.
+
+    Returns
+    -------
+    Node
+        Once it is RUNNING.
+
+    Raises
+    ------
+    StudyError
+        If the study cannot go live as it is.
+    WorkbenchError
+        If another node runs this trader, or this one did not start: with the reason.
+
+    """
+    project = project or Project.find()
+    document = study if isinstance(study, Study) else documents.load(study)
+    _check(document, project)
+    node = Node(project, name or document.name)
+    if node.folder.exists() and node.running:
+        raise WorkbenchError(f"node '{node.id}' runs already: {node.state()['state']}")
+    new = not node.folder.exists()
+    make_folder(node.folder)
+    request = _request(document, project, node) | {"max_restarts": max_restarts}
+    write_text(node.folder / "study.json", json.dumps(document.to_dict(), indent=1))
+    try:
+        _hand_over(request)
+    except WorkbenchError:
+        if new:  # a node that never was leaves nothing behind
+            shutil.rmtree(node.folder, ignore_errors=True)
+        raise
+    known = node.wait(("RUNNING", "STOPPED", "FAILED", "KILLED", "LOST"), timeout)
+    if known["state"] != "RUNNING":
+        raise WorkbenchError(f"node '{node.id}' did not start: {known['reason']}")
+    return node
+
+
+def _check(study: Study, project: Project) -> None:
+    from workbench import checks
+    from workbench.adapters import missing_credentials
+
+    if study.live is None:
+        raise study.error("is missing: it says how the study goes live", "live")
+    issues = checks.check(study, project)
+    issues += [] if issues else missing_credentials(study)
+    if issues:
+        raise StudyError(issues)
+
+
+def _request(study: Study, project: Project, node: Node) -> dict[str, Any]:
+    from workbench import data
+
+    assert study.live is not None
+    replays = [feed for feed in study.live.feeds if feed.adapter == "replay"]
+    inputs: list[tuple[int, list[str]]] = []
+    if replays:
+        data.ensure(study, project)
+        found = data.inputs(study, project)
+        inputs = [(index, [str(file) for file in files]) for index, (_, files) in enumerate(found)]
+    speed = (replays[0].model_extra or {}).get("speed", 1) if replays else 1
+    path = socket_path(node)
+    return {
+        "folder": str(node.folder),
+        "lock": str(project.gateway / "locks" / f"trader-{study.trader}.lock"),
+        "trader": study.trader,
+        "environment": study.live.environment,
+        "socket": str(path),
+        "engine": {
+            "project": str(project.root),
+            "folder": str(node.folder),
+            "socket": str(path),
+            "file": str(node.folder / "study.json"),
+            "study": study.to_dict(),
+            "inputs": inputs,
+            "speed": speed,
+            "connections": _connections(study),
+        },
+    }
+
+
+def _connections(study: Study) -> list[dict[str, Any]]:
+    """Resolve the study's real adapters; credentials travel on through pipes only."""
+    from workbench.adapters import clients, secrets
+
+    found = []
+    for client in clients(study):
+        stored = secrets.get(client.adapter, client.environment)
+        found.append(
+            {
+                "adapter": client.adapter,
+                "side": client.config.side,
+                "settings": client.settings,
+                "credentials": {name: secret.reveal() for name, secret in stored.items()},
+            }
+        )
+    return found
+
+
+def socket_path(node: Node) -> Path:
+    """Return where the node's socket is: in a short folder of the user's own.
+
+    A socket's path may have 107 bytes, a project's may have more.
+    """
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    folder = base / f"nt-workbench-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
+        raise WorkbenchError(f"{folder} is open to others: remove it")
+    name = hashlib.sha256(str(node.folder).encode()).hexdigest()[:16]
+    return folder / f"{name}.sock"
+
+
+def _hand_over(request: dict[str, Any]) -> None:
+    """Start the supervisor, wait until it holds the trader's lock, and let go of it."""
+    Path(request["lock"]).parent.mkdir(parents=True, exist_ok=True)
+    with (Path(request["folder"]) / "supervisor.txt").open("ab") as output:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-P", "-m", "workbench.live.supervisor"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
+        )
+    assert supervisor.stdin is not None
+    assert supervisor.stdout is not None
+    supervisor.stdin.write(json.dumps(request).encode() + b"\n")
+    supervisor.stdin.close()
+    answer = json.loads(supervisor.stdout.readline() or b'{"error": "the supervisor died"}')
+    supervisor.stdout.close()
+    if "error" in answer:
+        supervisor.wait()
+        raise WorkbenchError(answer["error"])
+    supervisor.returncode = 0  # it outlives this process: nobody here waits for it
