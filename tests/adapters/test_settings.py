@@ -265,6 +265,24 @@ def _samples(config: engine.Config) -> dict[str, Any]:
     return {item.name: sample(item.kind) for item in needed}
 
 
+def test_no_credential_and_no_address_it_goes_to_is_taken_from_a_study(live) -> None:
+    base, tried = live("sandbox", [REPLAY], [SANDBOX]), 0
+    for adapter in adapters.list_():
+        for item in adapter.data.fields if adapter.data and adapter.credentials else ():
+            if item.role in ("credential", "address") and adapter.data.credentials:
+                value = 7 if item.kind.what == "whole" else "planted"
+                entry = {"adapter": adapter.name, item.name: value} | _samples(adapter.data)
+                feeds, execution = [entry], [{"adapter": "sandbox"}]
+                section = {"environment": "live", "feeds": feeds, "execution": execution}
+                study = base.model_copy(update={"live": Live.model_validate(section)})
+                (issue,) = check_study(study)
+                assert issue.path == f"live.feeds.0.{item.name}"
+                assert "never stand in a study" in issue.message
+                assert "planted" not in issue.message
+                tried += 1
+    assert tried > 50
+
+
 def test_a_live_study_is_live_even_where_the_default_is_not(live) -> None:
     default = {item.name: item.default for item in adapters.show("architect_ax").execution.fields}
     assert default["environment"] == "sandbox"

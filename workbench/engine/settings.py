@@ -238,14 +238,12 @@ def make(
     try:
         return python(**given)
     except Exception as error:  # whatever the constructor raises is its verdict
-        culprits = _culprits(python, fields, given, error)
-        raise Refused(
-            [
-                Problem((*path, name), _said(reason, settings[name]))
-                for name, reason in culprits.items()
-            ]
-            or [Problem(path, f"{python.__name__} refuses the settings: {error}")]
-        ) from None
+        found = [
+            Problem((*path, name), _said(reason, settings[name]))
+            for name, reason in _culprits(python, fields, given, error).items()
+        ]
+        whole = Problem(path, f"{python.__name__} refuses the settings: {error}")
+        raise Refused(found or [whole]) from None
 
 
 def _culprits(
@@ -277,11 +275,8 @@ def _verdict(python: type[Any], given: Mapping[str, Any]) -> Exception | None:
 def _said(reason: Exception, value: Any) -> str:
     if isinstance(reason, OverflowError):
         return f"is out of range, found {shown(value)}"
-    return (
-        f"is refused: {reason}"
-        if str(value) in str(reason)
-        else (f"is refused: {reason}; found {shown(value)}")
-    )
+    found = "" if str(value) in str(reason) else f"; found {shown(value)}"
+    return f"is refused: {reason}{found}"
 
 
 def samples(fields: Sequence[Field]) -> Any:
