@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from workbench.cli.doctor import doctor
 from workbench.cli.options import load_study, project_of, study_options
 from workbench.cli.output import emit, json_option, note, progress_bar, say, table
 
@@ -29,7 +30,10 @@ class _Money(click.ParamType[Decimal]):
 
 @click.group()
 def data() -> None:
-    """Plan, fetch, list and import market data."""
+    """Plan, fetch, list, import and examine market data."""
+
+
+data.add_command(doctor)
 
 
 _max_cost = click.option(

@@ -15,6 +15,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from workbench.data.doctor.diagnosis import diagnose
+    from workbench.data.doctor.journal import repairs, undo
+    from workbench.data.doctor.repairs import repair
     from workbench.data.fetcher import FetchResult, ensure, fetch, over_budget
     from workbench.data.planner import Plan, plan
     from workbench.data.reader import check, digest, inputs, list_, read
@@ -23,6 +26,7 @@ __all__ = [
     "FetchResult",
     "Plan",
     "check",
+    "diagnose",
     "digest",
     "ensure",
     "fetch",
@@ -31,12 +35,16 @@ __all__ = [
     "over_budget",
     "plan",
     "read",
+    "repair",
+    "repairs",
+    "undo",
 ]
 
 _HOMES = {
     "FetchResult": "fetcher",
     "Plan": "planner",
     "check": "reader",
+    "diagnose": "doctor.diagnosis",
     "digest": "reader",
     "ensure": "fetcher",
     "fetch": "fetcher",
@@ -45,6 +53,9 @@ _HOMES = {
     "over_budget": "fetcher",
     "plan": "planner",
     "read": "reader",
+    "repair": "doctor.repairs",
+    "repairs": "doctor.journal",
+    "undo": "doctor.journal",
 }
 
 

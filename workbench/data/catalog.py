@@ -91,11 +91,15 @@ class Dataset:
         """Where its broken files are put aside."""
         return self.project.catalog / "quarantine" / self.kind / self.folder.name
 
+    @property
+    def lock_file(self) -> Path:
+        """What a writer locks."""
+        return self.project.gateway / "locks" / f"{self.kind}-{self.folder.name}.lock"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the dataset against other writers."""
-        name = f"{self.kind}-{self.folder.name}.lock"
-        with locked(self.project.gateway / "locks" / name, what=f"the data of {self.identity}"):
+        with locked(self.lock_file, what=f"the data of {self.identity}"):
             yield
 
     def files(self) -> list[CatalogFile]:
@@ -140,8 +144,11 @@ class Dataset:
     def sweep(self) -> list[str]:
         """Remove what killed writers left, put broken files aside; return what was put aside.
 
-        Call with the lock held.
+        A repair that was cut off is finished first. Call with the lock held.
         """
+        from workbench.data.doctor.journal import finish
+
+        finish(self.project, self)
         for pattern in (".*.tmp", "*.tmp", "*.parquet#*"):
             for stray in self.folder.glob(pattern):
                 stray.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # Where the engine keeps instruments, by their type.
-_FOLDERS = (
+INSTRUMENT_FOLDERS = (
     "betting_instrument", "binary_option", "cfd", "commodity", "crypto_future",
     "crypto_futures_spread", "crypto_option", "crypto_option_spread", "crypto_perpetual",
     "currency_pair", "equity", "futures_contract", "futures_spread", "index_instrument",
@@ -244,4 +244,4 @@ def _stream(batch: Any) -> bytes:
 def _files(path: Path, folder: str = "*") -> list[Path]:
     """Return the instrument files of the catalog, of one folder or of all."""
     data = path / "data"
-    return [file for kind in _FOLDERS for file in sorted((data / kind).glob(f"{folder}/*.parquet"))]
+    return [file for kind in INSTRUMENT_FOLDERS for file in sorted((data / kind).glob(f"{folder}/*.parquet"))]
