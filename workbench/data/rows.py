@@ -70,7 +70,7 @@ def table(
     columns: dict[str, pa.Array] = {}
     for names, precision in ((PRICES[kind], price_precision), (SIZES[kind], size_precision)):
         for name in names:
-            columns[name] = _decimal(values[name], precision)
+            columns[name] = decimals(values[name], precision)
     if kind == "trades":
         indices = pa.array(values["side"].astype(np.int8))
         columns["aggressor_side"] = pa.DictionaryArray.from_arrays(indices, pa.array(SIDES))
@@ -94,7 +94,8 @@ def table(
     return pa.Table.from_arrays(list(columns.values()), schema=schema)
 
 
-def _decimal(units: Any, precision: int) -> pa.Array:
+def decimals(units: Any, precision: int) -> pa.Array:
+    """Return int64 whole units of the last decimal as a column of decimals."""
     import pyarrow as pa
 
     factor = 10 ** (SCALE - precision)
