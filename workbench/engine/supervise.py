@@ -226,10 +226,13 @@ class Observer(DataActor):
         """Start the timer, on whole multiples of the interval."""
         watch = self._watch
         first = -(-watch.start_ns // watch.interval_ns) * watch.interval_ns
+        first = max(first, watch.start_ns + 1)
+        if first >= watch.end_ns:  # the engine refuses such a timer
+            return
         self.clock.set_timer_ns(
             "workbench-observer",
             watch.interval_ns,
-            start_time_ns=max(first, watch.start_ns + 1),
+            start_time_ns=first,
             stop_time_ns=watch.end_ns,
             callback=self.look,
         )
