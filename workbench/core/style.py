@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import numpy as np
     import numpy.typing as npt
 
@@ -52,6 +54,8 @@ def framed(
     number: str | None = "0,0",
     legend: bool = False,
     zoom: bool = True,
+    dated: bool | None = None,
+    finish: Mapping[str, Callable[[Any], None]] | None = None,
 ) -> Any:
     """Return `element` with title, axes and grid.
 
@@ -64,19 +68,30 @@ def framed(
     height
         In pixels; the width is that of the page, or nine inches on paper.
     number
-        Format of the y axis, as Bokeh's ``NumeralTickFormatter`` has it; None for categories.
+        Format of the y axis, as Bokeh's ``NumeralTickFormatter`` has it: ``0,0.00``, or ``0.[0]a``
+        for thousands and millions; None for categories.
     legend
         Whether there is one.
     zoom
         Whether dragging pans and the wheel (with the toolbar's tool) zooms along time.
+    dated
+        Whether the x axis is one of time; default: unless the y axis has categories.
+    finish
+        What is done last: by ``bokeh`` with the figure, by ``matplotlib`` with the axes.
 
     """
+    finish = finish or {}
+    dated = bool(number) if dated is None else dated
 
     def on_screen(plot: Any, _: Any) -> None:
         _bokeh_axes(plot.state, number, zoom=zoom)
+        if "bokeh" in finish:
+            finish["bokeh"](plot.state)
 
     def on_paper(plot: Any, _: Any) -> None:
-        _matplotlib_axes(plot.handles["axis"], title, number, legend=legend)
+        _matplotlib_axes(plot.handles["axis"], title, number, legend=legend, dated=dated)
+        if "matplotlib" in finish:
+            finish["matplotlib"](plot.handles["axis"])
 
     legends = {"show_legend": legend, "legend_position": "top_left"}
     inches = height / PIXELS_PER_INCH
@@ -184,8 +199,11 @@ def _bokeh_axes(figure: Any, number: str | None, *, zoom: bool) -> None:
         figure.toolbar.autohide = True
 
 
-def _matplotlib_axes(axes: Any, title: str, number: str | None, *, legend: bool) -> None:
+def _matplotlib_axes(
+    axes: Any, title: str, number: str | None, *, legend: bool, dated: bool
+) -> None:
     from matplotlib import dates as mdates
+    from matplotlib.ticker import EngFormatter
 
     locator: Any = mdates.AutoDateLocator
     formatter: Any = mdates.ConciseDateFormatter
@@ -205,10 +223,15 @@ def _matplotlib_axes(axes: Any, title: str, number: str | None, *, legend: bool)
         spine.set_visible(False)
     if number:
         decimals = len(number.partition(".")[2])
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.{decimals}f}")
+        axes.yaxis.set_major_formatter(
+            EngFormatter(sep="")
+            if number.endswith("a")
+            else lambda value, _: f"{value:,.{decimals}f}"
+        )
         axes.set_axisbelow(True)
         axes.grid(visible=True, axis="y", color=RULE, linewidth=0.8)
         axes.grid(visible=False, axis="x")
+    if dated:
         axes.set_xlabel("")
         dates: Any = locator(minticks=4, maxticks=9)
         axes.xaxis.set_major_locator(dates)

@@ -156,6 +156,8 @@ class Series:
     ----------
     rows
         How many there are.
+    finest
+        Length of the shortest buckets: that of time bars, else a microsecond.
     overview
         All of them.
 
@@ -186,13 +188,14 @@ class Series:
             self._steps = tuple(step for step in _LADDER if step % own == 0)
         else:
             self._steps = tuple(n * own for n in _MULTIPLES)
+        self.finest = self._steps[0]
         self._close: tuple[Interval, Buckets] | None = None
         self._reading = threading.Lock()
         self.overview = self._read(on_progress, should_stop)
 
     def _read(self, on_progress: OnProgress, should_stop: ShouldStop) -> Buckets:
         """Read every row once; whenever that makes too many buckets, make them longer."""
-        step, kept, done = self._steps[0], 0, 0
+        step, kept, done = self.finest, 0, 0
         parts: list[Buckets] = []
         for part in self._batches(None, step):
             if should_stop():

@@ -37,6 +37,8 @@ class Pauses:
         How many gaps there are.
     missing
         How many bars are missing; 0 for ticks.
+    spans
+        All of them, as arrays of shape (gaps, 2): the times of the rows before and after.
     largest
         The longest few, longest first: bars missing (or nanoseconds) and the span.
     uncovered
@@ -51,6 +53,7 @@ class Pauses:
         self._last: int | None = None
         self._covered: Interval | None = None
         self.count = self.missing = 0
+        self.spans: list[Any] = []
         self.largest: list[tuple[int, Interval]] = []
         self.uncovered: list[Interval] = []
 
@@ -101,6 +104,7 @@ class Pauses:
         missing = self._missing(before, after)
         gaps = np.flatnonzero(missing > edge)
         self.count += len(gaps)
+        self.spans.append(np.column_stack([before[gaps], after[gaps]]))
         if self._step:
             self.missing += int(missing[gaps].sum())
         longest = gaps[np.argsort(-missing[gaps], kind="stable")][:_SHOWN]
