@@ -104,7 +104,8 @@ def risk_config(
     settings: dict[str, Any] = {}
     unenforced = [
         name
-        for name in ("max_position", "max_drawdown", "max_daily_loss", "stale_feed")
+        for name in type(risk).model_fields
+        if name not in ("max_orders", "max_notional_per_order", "on_breach")
         if getattr(risk, name)
     ]
     if risk.max_orders:

@@ -14,11 +14,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from workbench.live import risk
     from workbench.live.bus import EngineEventBus
     from workbench.live.handle import Node, node, nodes
     from workbench.live.launcher import launch
 
-__all__ = ["EngineEventBus", "Node", "launch", "node", "nodes"]
+__all__ = ["EngineEventBus", "Node", "launch", "node", "nodes", "risk"]
 
 _HOMES = {
     "EngineEventBus": "bus",
@@ -30,10 +31,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
+    if name == "risk":
+        return importlib.import_module("workbench.live.risk")
     return getattr(importlib.import_module(f"workbench.live.{_HOMES[name]}"), name)
 
 

@@ -101,8 +101,17 @@ class Node:
             shown |= self.ask("status")
         return shown
 
-    def ask(self, op: str, **content: Any) -> Any:
+    def ask(self, op: str, *, timeout: float = _ANSWER_SECONDS, **content: Any) -> Any:
         """Have the engine carry out a command; return its result.
+
+        Parameters
+        ----------
+        op
+            The command; `workbench.engine.live` has them all.
+        timeout
+            Seconds to wait for the answer.
+        content
+            What belongs to the command, as JSON values.
 
         Raises
         ------
@@ -117,7 +126,7 @@ class Node:
             raise WorkbenchError(f"node '{self.id}' does not run: it is {known['state']}")
         try:
             with socket.socket(socket.AF_UNIX) as line:
-                line.settimeout(_ANSWER_SECONDS)
+                line.settimeout(timeout)
                 line.connect(known.get("socket") or "")
                 line.sendall(json.dumps({"op": op, **content}).encode() + b"\n")
                 answer = json.loads(line.makefile("rb").readline() or b"null")

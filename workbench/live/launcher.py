@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import study as documents
+from workbench.adapters.redaction import child_environment
 from workbench.core.errors import StudyError, WorkbenchError
 from workbench.core.files import make_folder, write_text
 from workbench.core.project import Project
@@ -169,6 +170,7 @@ def _hand_over(request: dict[str, Any]) -> None:
             stdout=subprocess.PIPE,
             stderr=output,
             start_new_session=True,
+            env=child_environment(),
         )
     assert supervisor.stdin is not None
     assert supervisor.stdout is not None

@@ -165,9 +165,30 @@ class Risk(Document):
         description="Largest position in units, by instrument",
         json_schema_extra=_ONLY_THESE_KEYS,
     )
+    max_gross_exposure: PositiveMoney | None = Field(
+        None, description="Notional of all positions, long and short added up"
+    )
+    max_net_exposure: PositiveMoney | None = Field(
+        None, description="Notional of all positions, long less short"
+    )
+    price_band: Percent | None = Field(
+        None, description="Farthest an order's price may be from the market's"
+    )
+    duplicate_window: Duration | None = Field(
+        None, description="An order equal to one this short before is refused"
+    )
     max_drawdown: Percent | None = Field(None, description="Fall of equity from its peak")
     max_daily_loss: PositiveMoney | None = Field(None, description="Loss since midnight UTC")
     stale_feed: Duration | None = Field(None, description="Longest silence of a feed")
+    max_reject_rate: Percent | None = Field(
+        None, description="Share of the last 20 orders that the venue refused"
+    )
+    max_latency: Duration | None = Field(
+        None, description="From order to acknowledgement, median of the last 20"
+    )
+    dead_man: Duration | None = Field(
+        None, description="Longest silence of whoever watches the node (workbench risk alive)"
+    )
     on_breach: tuple[Literal["alert", "reduce_only", "flatten", "halt"], ...] = Field(
         ("alert",), min_length=1, description="What is done when a limit is broken, in order"
     )

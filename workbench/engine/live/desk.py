@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from nautilus_trader.model import BarType, BookType, InstrumentId, StrategyId, Venue
@@ -26,9 +28,21 @@ class Desk(Strategy):
     def __init__(self) -> None:
         super().__init__(StrategyConfig(strategy_id=StrategyId(DESK)))
 
-    def equip(self, study: Study, recorder: Recorder, tape: Tape | None, control: Control) -> None:
-        """Hand over what it works with; call before the node runs."""
+    def equip(
+        self,
+        study: Study,
+        recorder: Recorder,
+        tape: Tape | None,
+        control: Control,
+        looks: Sequence[Callable[[], None]],
+        on_error: Callable[[str], None],
+    ) -> None:
+        """Hand over what it works with; call before the node runs.
+
+        `looks` are called twice a second on the engine's thread, `on_error` if one of them raises.
+        """
         self._study, self._recorder, self._tape, self._control = study, recorder, tape, control
+        self._looks, self._on_error = looks, on_error
 
     def on_start(self) -> None:
         """Start its timers."""
@@ -88,22 +102,24 @@ class Desk(Strategy):
         return {
             "pid": os.getpid(),
             "trader": str(self.trader_id),
-            "equity": self._equity(),
+            "equity": {code: str(value) for code, value in self.equity().items()},
             "positions": [_position(each) for each in cache.positions_open()],
             "orders": [_order(each) for each in cache.orders_open()],
             "orders_total": len(cache.orders()),
-            "feeds": self._feeds(),
+            "feeds": self.feeds(),
             "strategies": sorted({str(each.strategy_id) for each in cache.orders()}),
         }
 
-    def _equity(self) -> dict[str, str]:
-        totals: dict[str, Any] = {}
+    def equity(self) -> dict[str, Decimal]:
+        """Return the equity by currency, marked to market."""
+        totals: dict[str, Decimal] = {}
         for venue in self._study.venues:
             for currency, money in self.portfolio.equity(Venue(venue.name)).items():
-                totals[currency.code] = totals.get(currency.code, 0) + money.as_decimal()
-        return {code: str(total) for code, total in totals.items()}
+                totals[currency.code] = totals.get(currency.code, Decimal(0)) + money.as_decimal()
+        return totals
 
-    def _feeds(self) -> list[dict[str, Any]]:
+    def feeds(self) -> list[dict[str, Any]]:
+        """Return each feed's name, age and position."""
         tape = self._tape
         if tape is None:
             return []
@@ -126,6 +142,12 @@ class Desk(Strategy):
         return {"paused": paused}
 
     def _look(self) -> None:
+        for look in self._looks:
+            try:
+                look()
+            except Exception as error:  # noqa: BLE001 - the engine would log it and carry on
+                self._recorder.note("node.error", reason=f"{type(error).__name__}: {error}")
+                self._on_error(f"internal error: {error}")
         self._recorder.accounts(self.cache, [Venue(venue.name) for venue in self._study.venues])
 
 

@@ -20,13 +20,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from workbench.core.errors import WorkbenchError
-from workbench.core.journal import Journal
+from workbench.core.journal import Journal, read
 from workbench.core.project import Project
 from workbench.engine import strategy
-from workbench.engine.live import assemble
+from workbench.engine.live import assemble, risk
 from workbench.engine.live.control import Control
-from workbench.engine.live.desk import Desk
+from workbench.engine.live.desk import DESK, Desk
+from workbench.engine.live.guard import Guard, guarded
+from workbench.engine.live.limits import Limits, Market
 from workbench.engine.live.observe import Recorder, observed
+from workbench.engine.live.risk import Flattener
+from workbench.engine.live.watch import Watchman
 from workbench.engine.simulate import Input
 from workbench.engine.supervise import Failure, guard_instance, supervised
 from workbench.study import Study
@@ -92,16 +96,39 @@ class Node:
         if played:
             played.unsettled = lambda: bool(self._recorder.awaited)
             played.on_end = lambda: self._recorder.note("feed.ended", feed="replay")
-        desk: Any = observed(Desk, self._recorder)()
+        guard = Guard(Limits(self._study.risk, Market(node.cache)), self._recorder)
+        desk: Any = observed(guarded(Desk, guard), self._recorder)()
+        strategies: dict[str, Any] = {DESK: desk}
+        flattener = Flattener(desk, strategies, guard)
+        watchman = Watchman(
+            guard,
+            equity=desk.equity,
+            feeds=desk.feeds,
+            flatten=flattener.start,
+            past=read(self._recorder.journal.path),
+        )
+        self._recorder.listeners.append(watchman.noted)
         control = Control(
             Path(self._request["socket"]),
-            desk.operations() | {"stop": lambda request: self.stop(request.get("reason"))},
+            desk.operations()
+            | risk.operations(guard, watchman, flattener)
+            | {"stop": lambda request: self.stop(request.get("reason"))},
         )
-        desk.equip(self._study, self._recorder, played, control)
-        kind = supervised(observed(loaded.strategy, self._recorder), self._failure)
+        desk.equip(
+            self._study,
+            self._recorder,
+            played,
+            control,
+            (watchman.look, flattener.look),
+            # Limits that nobody watches are none.
+            lambda reason: guard.set_state("halted", reason, "workbench"),
+        )
+        user = observed(guarded(loaded.strategy, guard), self._recorder)
+        kind = supervised(user, self._failure)
         instance = kind(loaded.config) if loaded.config is not None else kind()
         guard_instance(instance, self._failure)
         node.add_strategy(instance)  # first, so that it is numbered as in its backtest
+        strategies[str(instance.strategy_id)] = instance
         node.add_strategy(desk)
         for watch in (self._watch_supervisor, self._watch_start):
             threading.Thread(target=watch, daemon=True).start()

@@ -34,12 +34,15 @@ class Recorder:
     awaited
         Orders that something is still to happen to at once: on their way to the venue, or market
         orders without their fill.
+    listeners
+        Called with group, what happened and the event, such as ``order``, ``filled``.
 
     """
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.awaited: set[str] = set()
+        self.listeners: list[Callable[[str, str, Any], None]] = []
         self._markets: set[str] = set()
         self._accounts: dict[str, Any] = {}
 
@@ -53,6 +56,8 @@ class Recorder:
         group, _, what = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower().partition("_")
         if group == "order":
             self._await(str(event.client_order_id), what, event)
+        for listener in self.listeners:
+            listener(group, what, event)
         # An order that only exists in memory is no money yet.
         durable = group == "position" or what in _MONEY
         self.journal.append(f"{group}.{what}", {"data": event_values(event)}, durable=durable)
