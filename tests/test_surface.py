@@ -24,8 +24,8 @@ def test_the_public_names_are_these() -> None:
         "run", "run_sweep", "start", "sweep_results",
     ]  # fmt: skip
     assert data.__all__ == [
-        "FetchResult", "Plan", "check", "diagnose", "digest", "ensure", "fetch", "inputs", "list_",
-        "over_budget", "plan", "read", "repair", "repairs", "undo",
+        "FetchResult", "Plan", "check", "coverage_map", "diagnose", "digest", "ensure", "fetch",
+        "inputs", "list_", "over_budget", "plan", "preview", "read", "repair", "repairs", "undo",
     ]  # fmt: skip
     assert checks.__all__ == ["check"]
     assert adapters.__all__ == [
@@ -43,6 +43,7 @@ def test_a_verb_is_not_hidden_by_the_module_it_lives_in() -> None:
         "import workbench.backtest.runner, workbench.backtest.comparison\n"
         "import workbench.backtest.sweep\n"
         "import workbench.data.planner, workbench.data.reader, workbench.data.fetcher\n"
+        "import workbench.data.coverage, workbench.data.pictures\n"
         "import workbench.data.doctor.repairs, workbench.data.doctor.diagnosis\n"
         "import workbench.adapters.connection, workbench.adapters.registry\n"
         "from workbench import adapters, backtest, data, study\n"

@@ -8,6 +8,7 @@ import click
 from workbench.cli.doctor import doctor
 from workbench.cli.options import load_study, project_of, study_options
 from workbench.cli.output import emit, json_option, note, progress_bar, say, table
+from workbench.cli.pictures import coverage, preview
 
 
 class _Money(click.ParamType[Decimal]):
@@ -33,7 +34,9 @@ def data() -> None:
     """Plan, fetch, list, import and examine market data."""
 
 
+data.add_command(coverage)
 data.add_command(doctor)
+data.add_command(preview)
 
 
 _max_cost = click.option(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workbench.data.doctor.journal import repairs, undo
     from workbench.data.doctor.repairs import repair
     from workbench.data.fetcher import FetchResult, ensure, fetch, over_budget
+    from workbench.data.pictures import coverage_map, preview
     from workbench.data.planner import Plan, plan
     from workbench.data.reader import check, digest, inputs, list_, read
 
@@ -26,6 +27,7 @@ __all__ = [
     "FetchResult",
     "Plan",
     "check",
+    "coverage_map",
     "diagnose",
     "digest",
     "ensure",
@@ -34,6 +36,7 @@ __all__ = [
     "list_",
     "over_budget",
     "plan",
+    "preview",
     "read",
     "repair",
     "repairs",
@@ -44,6 +47,7 @@ _HOMES = {
     "FetchResult": "fetcher",
     "Plan": "planner",
     "check": "reader",
+    "coverage_map": "pictures",
     "diagnose": "doctor.diagnosis",
     "digest": "reader",
     "ensure": "fetcher",
@@ -52,6 +56,7 @@ _HOMES = {
     "list_": "reader",
     "over_budget": "fetcher",
     "plan": "planner",
+    "preview": "pictures",
     "read": "reader",
     "repair": "doctor.repairs",
     "repairs": "doctor.journal",

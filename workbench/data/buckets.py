@@ -156,6 +156,8 @@ class Series:
     ----------
     rows
         How many there are.
+    start, end
+        Times of the first and the last.
     finest
         Length of the shortest buckets: that of time bars, else a microsecond.
     overview
@@ -189,6 +191,7 @@ class Series:
         else:
             self._steps = tuple(n * own for n in _MULTIPLES)
         self.finest = self._steps[0]
+        self.start, self.end = END, BEGINNING
         self._close: tuple[Interval, Buckets] | None = None
         self._reading = threading.Lock()
         self.overview = self._read(on_progress, should_stop)
@@ -270,7 +273,11 @@ class Series:
             if not clip(file.interval, wanted):
                 continue
             for rows in _row_batches(file, columns, wanted):
-                starts = _floor(times(rows.column("ts_init")) - early, step)
+                moments = times(rows.column("ts_init"))
+                if span is None:
+                    self.start = min(self.start, int(moments.min()))
+                    self.end = max(self.end, int(moments.max()))
+                starts = _floor(moments - early, step)
                 yield _joined(step, starts, _values(self.kind, rows, file.precisions))
 
 

@@ -18,7 +18,7 @@ from workbench.core.style import (
 )
 from workbench.data.buckets import Buckets, Series
 from workbench.data.coverage import named
-from workbench.data.intervals import Interval
+from workbench.data.intervals import Interval, iso
 from workbench.data.picture import Picture, View, fitted, layer
 
 _WORDS = {
@@ -66,6 +66,40 @@ class Preview(Picture):
         first, last = self.series.overview.span
         room = max((last - first) // 100, 1)
         return first - room, last + room
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers behind it, as ``workbench data preview --json`` prints them.
+
+        Prices are None where there are none; of quotes, the first and last are bids.
+        """
+        series, found = self.series, self.series.overview.columns
+        prices: list[float | None] = [None] * 4
+        if self._candles or self._quoted:
+            first, last = ("open", "close") if self._candles else ("bid", "bid")
+            ends = (
+                found[first][0],
+                found[last][-1],
+                np.nanmin(found["low"]),
+                np.nanmax(found["high"]),
+            )
+            prices = [round(float(value), self._precision) for value in ends]
+        return {
+            "kind": series.kind,
+            "identity": series.identity,
+            "rows": series.rows,
+            "start": iso(series.start),
+            "end": iso(series.end),
+            **dict(zip(("first", "last", "lowest", "highest"), prices, strict=True)),
+        }
+
+    def line(self, points: int) -> Any:
+        """Return prices (or numbers of rows) evenly over time, NaN where there is no row."""
+        overview = self.series.overview
+        name = "close" if self._candles else "bid" if self._quoted else "rows"
+        edges = np.linspace(*overview.span, points + 1)
+        last = np.searchsorted(overview.starts, edges[1:]) - 1
+        found = overview.columns[name][np.maximum(last, 0)]
+        return np.where(overview.starts[last] + overview.step >= edges[:-1], found, np.nan)
 
     def is_at_once(self, span: Interval) -> bool:
         """Whether memory holds what `span` shows."""

@@ -143,8 +143,7 @@ class Picture(ABC):
 
         """
         path = Path(path)
-        if path.suffix.lower() not in SUFFIXES:
-            raise InputError(f"{path}: a picture is saved as {', '.join(SUFFIXES)}")
+        check_name(path)
         if path.suffix.lower() == ".html":
             write_text(path, self._page())
         else:
@@ -186,6 +185,19 @@ class Picture(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.name}>"
+
+
+def check_name(path: Path) -> None:
+    """Refuse the name of a file that `Picture.save` would not write.
+
+    Raises
+    ------
+    InputError
+        If it does not end as one of a page or an image does.
+
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: a picture is saved as {', '.join(SUFFIXES)}")
 
 
 def _panel_is_loaded() -> bool:
