@@ -165,6 +165,28 @@ def events(
         return 0
 
 
+@node.command()
+@click.option("--port", type=int, help="Serve on this port of 127.0.0.1 instead of printing.")
+def metrics(port: int | None) -> int:
+    """Print the measurements of all nodes for Prometheus, or serve them."""
+    import threading
+
+    from prometheus_client import generate_latest
+
+    from workbench.live.metrics import registry, serve
+
+    if port is None:
+        say(generate_latest(registry()).decode().rstrip())
+        return 0
+    server = serve(port=port)
+    note(f"http://127.0.0.1:{server.server_port}/metrics (Ctrl-C ends it)")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        server.shutdown()
+    return 0
+
+
 def _event_line(event: dict[str, Any]) -> str:
     when = datetime.fromtimestamp(event["ts"] / 1e9, UTC)
     inner = event.get("data") or {}

@@ -36,20 +36,26 @@ class Desk(Strategy):
         control: Control,
         looks: Sequence[Callable[[], None]],
         on_error: Callable[[str], None],
+        on_lag: Callable[[float], None],
     ) -> None:
         """Hand over what it works with; call before the node runs.
 
-        `looks` are called twice a second on the engine's thread, `on_error` if one of them raises.
+        `looks` are called twice a second on the engine's thread, `on_error` if one of them raises,
+        `on_lag` with the seconds a timer was late.
         """
         self._study, self._recorder, self._tape, self._control = study, recorder, tape, control
-        self._looks, self._on_error = looks, on_error
+        self._looks, self._on_error, self._on_lag = looks, on_error, on_lag
 
     def on_start(self) -> None:
         """Start its timers."""
-        self.clock.set_timer("desk-drain", _DRAIN, callback=lambda _: self._control.drain())
+        self.clock.set_timer("desk-drain", _DRAIN, callback=self._drain)
         self.clock.set_timer("desk-look", _LOOK, callback=lambda _: self._look())
         if self._tape is not None:
             self._follow(self._tape)
+
+    def _drain(self, event: Any) -> None:
+        self._on_lag((self.clock.timestamp_ns() - event.ts_event) / 1e9)
+        self._control.drain()
 
     def _follow(self, tape: Tape) -> None:
         """Count the rows the engine passes on: the replay waits for each."""
@@ -145,7 +151,7 @@ class Desk(Strategy):
         for look in self._looks:
             try:
                 look()
-            except Exception as error:  # noqa: BLE001 - the engine would log it and carry on
+            except Exception as error:
                 self._recorder.note("node.error", reason=f"{type(error).__name__}: {error}")
                 self._on_error(f"internal error: {error}")
         self._recorder.accounts(self.cache, [Venue(venue.name) for venue in self._study.venues])

@@ -42,10 +42,14 @@ class Market:
 
     def price(self, name: InstrumentId) -> Decimal | None:
         """Return the newest price: the middle of the quote, else the last trade or close."""
+        found = self.last(name)
+        return None if found is None else found.as_decimal()
+
+    def last(self, name: InstrumentId) -> Any:
+        """Return the newest price as the engine's object."""
         for kind in (PriceType.MID, PriceType.LAST):
-            found = self._cache.price(name, kind)
-            if found is not None:
-                return found.as_decimal()  # type: ignore[no-any-return]
+            if (found := self._cache.price(name, kind)) is not None:
+                return found
         kinds = [
             kind
             for source in (AggregationSource.EXTERNAL, AggregationSource.INTERNAL)
@@ -55,7 +59,7 @@ class Market:
         closes = [bar for bar in newest if bar is not None]
         if not closes:
             return None
-        return max(closes, key=lambda bar: bar.ts_init).close.as_decimal()  # type: ignore[no-any-return]
+        return max(closes, key=lambda bar: bar.ts_init).close
 
     def position(self, name: InstrumentId) -> Decimal:
         """Return the net position in units, short below zero."""

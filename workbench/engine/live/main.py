@@ -30,6 +30,7 @@ from workbench.engine.live.guard import Guard, guarded
 from workbench.engine.live.limits import Limits, Market
 from workbench.engine.live.observe import Recorder, observed
 from workbench.engine.live.risk import Flattener
+from workbench.engine.live.telemetry import Telemetry
 from workbench.engine.live.watch import Watchman
 from workbench.engine.simulate import Input
 from workbench.engine.supervise import Failure, guard_instance, supervised
@@ -107,11 +108,15 @@ class Node:
             flatten=flattener.start,
             past=read(self._recorder.journal.path),
         )
-        self._recorder.listeners.append(watchman.noted)
+        telemetry = Telemetry(
+            self._recorder, node.cache, guard.limits.market, desk.equity, desk.feeds
+        )
+        self._recorder.listeners += [watchman.noted, telemetry.noted]
         control = Control(
             Path(self._request["socket"]),
             desk.operations()
             | risk.operations(guard, watchman, flattener)
+            | {"telemetry": lambda _: telemetry.sample()}
             | {"stop": lambda request: self.stop(request.get("reason"))},
         )
         desk.equip(
@@ -119,9 +124,10 @@ class Node:
             self._recorder,
             played,
             control,
-            (watchman.look, flattener.look),
+            (watchman.look, flattener.look, telemetry.look),
             # Limits that nobody watches are none.
             lambda reason: guard.set_state("halted", reason, "workbench"),
+            telemetry.lag,
         )
         user = observed(guarded(loaded.strategy, guard), self._recorder)
         kind = supervised(user, self._failure)
