@@ -69,7 +69,7 @@ class DatasetPlan:
             "provider": self.spec.provider,
             "kind": self.spec.kind,
             "identity": self.spec.identity,
-            "requests": len(self.requests),
+            "requests": sum(request.calls for request in self.requests),
             "rows": total(rows),
             "bytes": total(size),
             "cost": f"{sum((request.cost for request in self.requests), Decimal(0)):f}",
@@ -105,7 +105,7 @@ class Plan:
     @property
     def requests(self) -> int:
         """How many requests a fetch would make."""
-        return sum(len(dataset.requests) for dataset in self.datasets)
+        return sum(request.calls for request in self._requests())
 
     @property
     def complete(self) -> bool:

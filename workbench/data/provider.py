@@ -88,6 +88,8 @@ class Request:
         The price of asking.
     payload
         Anything the provider wants to have back in `Provider.fetch`.
+    calls
+        How many requests to the remote service it takes, as far as the provider can tell.
 
     """
 
@@ -97,6 +99,7 @@ class Request:
     cost: Decimal = Decimal(0)
     currency: str = "USD"
     payload: Any = None
+    calls: int = 1
 
 
 @dataclass(frozen=True, slots=True)

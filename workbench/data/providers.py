@@ -16,10 +16,10 @@ PROVIDERS = {
     "file": "workbench.data.file:FileProvider",
     "databento": "workbench.data.databento:DatabentoProvider",
     "tardis": "workbench.data.tardis:TardisProvider",
-    "binance": "workbench.data.binance:BinanceProvider",
-    "bybit": "workbench.data.exchange:BybitProvider",
-    "kraken": "workbench.data.exchange:KrakenProvider",
-    "okx": "workbench.data.exchange:OKXProvider",
+    "binance": "workbench.data.exchanges.binance:BinanceProvider",
+    "bybit": "workbench.data.exchanges.bybit:BybitProvider",
+    "kraken": "workbench.data.exchanges.kraken:KrakenProvider",
+    "okx": "workbench.data.exchanges.okx:OKXProvider",
 }
 """Module and class of each, imported when a study asks for it."""
 

@@ -132,7 +132,7 @@ class Transfer:
             raise Cancelled
         with self._lock:
             self._result.status = "done"
-            self._result.requests += 1
+            self._result.requests += request.calls
             if request.cost:
                 paid = self._result.cost.get(request.currency, 0)
                 self._result.cost[request.currency] = request.cost + paid
