@@ -265,9 +265,11 @@ def inspect(path: Path, interval: Interval) -> CatalogFile:
     try:
         size = path.stat().st_size
         footer = pq.read_metadata(path)
+        # The engine's consolidation writes its keys with the Arrow schema only.
+        metadata = (footer.schema.to_arrow_schema().metadata or {}) | (footer.metadata or {})
         keys = {
             key.decode(): value.decode()
-            for key, value in (footer.metadata or {}).items()
+            for key, value in metadata.items()
             if key != b"ARROW:schema"
         }
         stored = keys.get(ROWS_HASH)

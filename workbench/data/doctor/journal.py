@@ -17,7 +17,6 @@ never find wrong ones.
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -186,7 +185,7 @@ class Journal:
         """Return the folder of the next step."""
         if self._run is None:
             now = dt.datetime.now(tz=dt.UTC)
-            self._run = Run(self._project, f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}")
+            self._run = Run(self._project, f"{now:%Y%m%dT%H%M%S-%f}")
             make_folder(self._run.folder)
             self._owner = self._run.owned()
             self._owner.__enter__()
@@ -320,26 +319,28 @@ def _check(project: Project, steps: Sequence[tuple[Path, Step]]) -> None:
             if sha256(shelf) != move.sha256:
                 what = "was changed" if shelf.exists() else "is missing"
                 raise DataError(f"{project.relative(shelf)}, which the undo needs, {what}")
-            since = path if content(move.path) is not None else _written_since(path, manifest)
-            if since:
-                raise DataError(
-                    f"{project.relative(since)} was written since and covers the same time as a "
-                    "file that would be brought back: remove it first"
-                )
+            for other in (path, *_younger(path, manifest)):
+                if content(str(other.relative_to(root))) is not None:
+                    raise DataError(
+                        f"{project.relative(other)} was written since and covers the same time as "
+                        "a file that would be brought back: remove it first"
+                    )
             expected[move.path] = move.sha256
 
 
-def _written_since(path: Path, manifest: Path) -> Path | None:
-    """Return a file younger than the repair that covers time of the file to be brought back."""
+def _younger(path: Path, manifest: Path) -> list[Path]:
+    """Return files younger than the repair that cover time of the file to be brought back."""
     interval = parse_file_name(path.name)
-    if interval is None or not path.parent.is_dir():
-        return None
+    if interval is None:
+        return []
     repaired = manifest.stat().st_mtime_ns
-    for other in path.parent.glob("*.parquet"):
-        covered = parse_file_name(other.name)
-        if covered and clip(covered, interval) and other.stat().st_mtime_ns > repaired:
-            return other
-    return None
+    return [
+        other
+        for other in path.parent.glob("*.parquet")
+        if (covered := parse_file_name(other.name))
+        and clip(covered, interval)
+        and other.stat().st_mtime_ns > repaired
+    ]
 
 
 def _all(project: Project) -> list[Run]:

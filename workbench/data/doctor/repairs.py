@@ -177,4 +177,5 @@ class _Work:
 
     def _fail(self, dataset: Dataset, error: DataError) -> None:
         name = f"{dataset.kind}/{dataset.identity}"
-        self.failed.append(finding("failed", f"not repaired: {error}", dataset=name))
+        reason = " ".join(str(error).split())
+        self.failed.append(finding("failed", f"not repaired: {reason}", dataset=name))

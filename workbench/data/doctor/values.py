@@ -48,20 +48,20 @@ def faults(
     for name in PRICES[kind]:
         if known is None or known.above_zero:
             low = to_numpy(pc.less_equal(rows[name], zero))
-            yield Fault("price", f"{name} of zero or less", low)
+            yield Fault("price", f"with {name} of zero or less", low)
     for name in SIZES[kind]:
         wrong = pc.less_equal if kind == "trades" else pc.less
         what = "of zero or less" if kind == "trades" else "below zero"
-        yield Fault("size", f"{name} {what}", to_numpy(wrong(rows[name], zero)))
+        yield Fault("size", f"with {name} {what}", to_numpy(wrong(rows[name], zero)))
     if kind == "bars":
         high, low = rows["high"], rows["low"]
-        yield Fault("bar", "high below low", to_numpy(pc.less(high, low)))
+        yield Fault("bar", "with high below low", to_numpy(pc.less(high, low)))
         for name in ("open", "close"):
             outside = pc.or_(pc.greater(rows[name], high), pc.less(rows[name], low))
-            yield Fault("bar", f"{name} outside low and high", to_numpy(outside))
+            yield Fault("bar", f"with {name} outside low and high", to_numpy(outside))
     if kind == "quotes":
         crossed = to_numpy(pc.greater(rows["bid_price"], rows["ask_price"]))
-        yield Fault("crossed", "bid above ask", crossed)
+        yield Fault("crossed", "with bid above ask", crossed)
     for names, place in ((PRICES[kind], 0), (SIZES[kind], 1)):
         increment = known.increments[place] if known else None
         for name in names:
@@ -75,7 +75,7 @@ def _steps(name: str, column: Any, precision: int, increment: Decimal | None) ->
 
     cut = column.cast(pa.decimal128(38, precision), safe=False)
     finer = to_numpy(pc.not_equal(cut.cast(column.type), column))
-    yield Fault("precision", f"{name} with more than {precision} decimals", finer)
+    yield Fault("precision", f"with {name} of more than {precision} decimals", finer)
     if increment is None or increment <= 0:
         return
     step = increment.scaleb(precision)
@@ -84,7 +84,7 @@ def _steps(name: str, column: Any, precision: int, increment: Decimal | None) ->
     words = np.concatenate([_words(chunk) for chunk in cut.chunks])
     fits = words[:, 1] == words[:, 0] >> 63  # into 64 bits, with its sign
     between = fits & ~finer & (words[:, 0] % int(step) != 0)
-    yield Fault("increment", f"{name} no multiple of {increment.normalize():f}", between)
+    yield Fault("increment", f"with {name} no multiple of {increment.normalize():f}", between)
 
 
 def _words(chunk: pa.Array) -> Any:
