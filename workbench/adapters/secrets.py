@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench.adapters import registry
 from workbench.adapters.redaction import Secret, child_environment, redact, redacting
 from workbench.adapters.vault import (
     Document,
@@ -225,11 +226,9 @@ def check_names(adapter: str, environment: str, field: str | None = None) -> Non
         If the adapter, the environment or the field is not known.
 
     """
-    from workbench.engine import adapters
-
     _check_environment(environment)
-    allowed = credential_fields(adapter)
-    reachable = adapters.adapter(adapter).environments
+    found = registry.show(adapter)
+    allowed, reachable = found.credentials, found.environments
     if environment not in reachable:
         message = f"{adapter} has no environment '{environment}'. {choices(environment, reachable)}"
         raise InputError(message)
@@ -253,11 +252,7 @@ def credential_fields(adapter: str) -> list[str]:
         If there is no such adapter.
 
     """
-    from workbench.engine import adapters
-
-    if adapter not in adapters.names():
-        raise InputError(f"unknown adapter '{adapter}'. {choices(adapter, adapters.names())}")
-    return list(adapters.adapter(adapter).credentials)
+    return list(registry.show(adapter).credentials)
 
 
 def _plain(value: str | Secret) -> str:

@@ -253,9 +253,10 @@ def _parse(text: str, where: str) -> Document:
     """Read a document that was decrypted: no error quotes it, it is full of secrets."""
     try:
         found: Document = json.loads(text)
-        values = [v for a in found.values() for fields in a.values() for v in fields.values()]
+        fields = [kept for places in found.values() for kept in places.values()]
+        sound = all(isinstance(value, str) for kept in fields for value in kept.values())
     except (ValueError, AttributeError):
-        found, values = {}, [None]
-    if not all(isinstance(value, str) for value in values):
+        sound = False
+    if not sound:
         raise DataError(f"{where}: what is stored there is no document of secrets")
     return found
