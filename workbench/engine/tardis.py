@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -113,7 +114,11 @@ class Reading:
 
 
 def decode(
-    text: Iterable[bytes], reading: Reading, environment: Mapping[str, str] | None = None
+    text: Iterable[bytes],
+    reading: Reading,
+    environment: Mapping[str, str] | None = None,
+    *,
+    piece: int | None = None,
 ) -> Iterator[pa.Table]:
     """Turn the text of a CSV file into rows of the catalog, piece by piece.
 
@@ -125,6 +130,8 @@ def decode(
         What it holds.
     environment
         For the child process; default: this process's own.
+    piece
+        How many rows the loaders hold at once; default: by their size.
 
     Yields
     ------
@@ -140,7 +147,10 @@ def decode(
     import pyarrow as pa
 
     require()
-    request = {name: getattr(reading, name) for name in Reading.__slots__}
+    request = {
+        "reading": asdict(reading),
+        "piece": piece or _PIECES.get(reading.data_type, _PIECE),
+    }
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "workbench.engine.tardis", json.dumps(request)],
@@ -298,9 +308,10 @@ def describe(
         )
     except subprocess.TimeoutExpired:
         raise DataError(f"no answer within {timeout:g} s") from None
+    if done.returncode == 1:  # what the API said
+        raise DataError(done.stderr.decode(errors="replace").strip())
     if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise DataError(lines[-1] if lines else f"exit code {done.returncode}")
+        raise DataError(_reason(done.returncode, done.stderr))
     states = [json.loads(line) for line in done.stdout.splitlines()]
     if not states:
         return None
@@ -338,10 +349,10 @@ def _decode(request: Mapping[str, Any]) -> None:
     from nautilus_trader.adapters import tardis
     from nautilus_trader.model import InstrumentId
 
-    reading = Reading(**request)
+    reading = Reading(**request["reading"])
     pieces = getattr(tardis, _LOADERS[reading.data_type])(
         Path("/dev/stdin"),
-        chunk_size=_PIECES.get(reading.data_type, _PIECE),
+        chunk_size=request["piece"],
         price_precision=reading.price_precision,
         size_precision=reading.size_precision,
         instrument_id=InstrumentId.from_str(reading.instrument),
@@ -375,15 +386,20 @@ def _last(rows: pa.Table) -> pa.Table:
 
 def main() -> None:
     """Be the child: decode if the argument says what, else describe an instrument."""
+    code = 0
     try:
         if len(sys.argv) > 1:
             _decode(json.loads(sys.argv[1]))
         else:
             _describe()
+        sys.stdout.flush()
     except BrokenPipeError:  # nobody reads any more
-        sys.exit(1)
+        code = 1
     except Exception as error:
-        sys.exit(f"{error}".replace("\n", " "))
+        sys.stderr.write(f"{error}".strip().replace("\n", " "))
+        sys.stderr.flush()
+        code = 1
+    os._exit(code)  # the client's threads panic if they outlive the interpreter
 
 
 if __name__ == "__main__":
