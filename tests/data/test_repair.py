@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -438,6 +439,7 @@ def test_undo_refuses_what_it_cannot_do(project: Project) -> None:
     sound = loaded(path)
     put(path, shuffled(sound))
     first = repaired(project)
+    mended = path.read_bytes()
     put(path, shuffled(change(loaded(path), "volume", 3, Decimal("7.5"))))
     changed = snapshot(project)
     second = repaired(project)
@@ -451,8 +453,6 @@ def test_undo_refuses_what_it_cannot_do(project: Project) -> None:
     assert snapshot(project) == changed
     (kept,) = (project.catalog / ".undo" / first.undo).rglob("*.parquet")
     content = kept.read_bytes()
-    mended = path.read_bytes()
-    put(path, change(sound, "volume", 3, Decimal(1)))
     with pytest.raises(DataError, match="was changed since"):
         data.undo(first.undo, project)
     path.write_bytes(mended)
@@ -554,28 +554,42 @@ def test_an_instrument_that_cannot_be_read_is_put_aside(project: Project) -> Non
     undone(project, report, before)
 
 
-# Kills the process at the given one of the calls that change the disk.
-KILL = """
-import os, signal, sys
-left = int(sys.argv[1])
-def counting(name):
+CALLS = ("rename", "replace", "link", "unlink", "fsync", "mkdir", "rmdir")
+
+
+def killed(work: Callable[[], Any], call: int, calls: tuple[str, ...] = CALLS) -> bool:
+    """Do some work in a forked process, killed at the given one of the calls that change the disk.
+
+    Returns whether it came to that.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            for name in calls:
+                monkey(name, call)
+            work()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+COUNT = {"calls": 0}
+
+
+def monkey(name: str, last: int) -> None:
     call = getattr(os, name)
-    def counted(*arguments, **options):
-        global left
-        left -= 1
-        if left == 0:
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        COUNT["calls"] += 1
+        if COUNT["calls"] == last:
             os.kill(os.getpid(), signal.SIGKILL)
         return call(*arguments, **options)
+
     setattr(os, name, counted)
-for name in {calls}:
-    counting(name)
-from workbench import data
-from workbench.core.project import Project
-{work}
-print("survived", left)
-"""
-REPAIR = "data.repair((), Project.find(), consolidate=True)"
-UNDO = "data.undo(data.repairs(Project.find())[0].id, Project.find())"
 
 
 def damaged(project: Project) -> None:
@@ -600,17 +614,6 @@ def damaged(project: Project) -> None:
 CALLS = ("rename", "replace", "link", "unlink", "fsync", "mkdir", "rmdir")
 
 
-def killed(project: Project, work: str, call: int, calls: tuple[str, ...] = CALLS) -> bool:
-    process = subprocess.run(
-        [sys.executable, "-c", KILL.format(work=work, calls=calls), str(call)],
-        cwd=project.root,
-        capture_output=True,
-        text=True,
-    )
-    assert process.returncode in (0, -signal.SIGKILL), process.stderr
-    return process.returncode != 0
-
-
 def moments(request: pytest.FixtureRequest, last: int, few: int) -> list[int]:
     if request.config.getoption("--drills"):
         return list(range(1, last + 1))
@@ -629,8 +632,8 @@ def test_repairs_killed_at_any_moment(project: Project, request: pytest.FixtureR
     data.undo(whole.undo, project)
     assert snapshot(project) == before
     kills = 0
-    for call in moments(request, 140, 6):
-        kills += killed(project, REPAIR, call)
+    for call in moments(request, 140, 14):
+        kills += killed(lambda: repaired(project, consolidate=True), call)
         # Whatever it was at, no reader finds a wrong row: fewer, or those there were.
         report = repaired(project, consolidate=True)
         assert codes(report, "error") == set()
@@ -639,7 +642,7 @@ def test_repairs_killed_at_any_moment(project: Project, request: pytest.FixtureR
         for run in data.repairs(project):
             data.undo(run.id, project)
         assert snapshot(project) == before, call
-    assert kills > 2
+    assert kills > 6
 
 
 @pytest.mark.slow
@@ -647,9 +650,10 @@ def test_undoing_killed_at_any_moment(project: Project, request: pytest.FixtureR
     damaged(project)
     before = snapshot(project)
     kills = 0
-    for call in moments(request, 60, 4):
+    for call in moments(request, 60, 8):
         repaired(project, consolidate=True)
-        dead = killed(project, UNDO, call)
+        (run,) = data.repairs(project)
+        dead = killed(lambda name=run.id: data.undo(name, project), call)
         kills += dead
         if dead and any(run.cut_off for run in data.repairs(project)):
             assert "unfinished" in codes(data.diagnose((), project))
@@ -668,8 +672,8 @@ def test_a_fetch_finishes_a_repair_that_was_cut_off(project: Project, moved: int
     study = in_parts(project, 2005, 2006, 2007)
     digest, before = data.digest(study, project), snapshot(project)
     # Three files leave by a rename; the one that comes, by a replacement.
-    calls = ("rename",) if moved < 3 else ("rename", "write")
-    assert killed(project, REPAIR, moved + 1, ("rename",)) == (moved < 3), calls
+    dead = killed(lambda: repaired(project, consolidate=True), moved + 1, ("rename",))
+    assert dead == (moved < 3)
     if moved == 3:
         assert data.digest(study, project) == digest
         return

@@ -270,6 +270,7 @@ def migrate(journal: Journal, dataset: Dataset, folder: Path, files: list[Path])
     journal.step(dataset, repaired, old=files, new=new)
     with suppress(OSError):  # not empty: left alone
         folder.rmdir()
+        folder.parent.rmdir()
     return repaired
 
 
