@@ -8,7 +8,8 @@
     run = workbench.backtest.run(study, {"fast": 20})
     run.report()
 
-Each room is a module, loaded when first used: `study`, `data`, `adapters`, `backtest`, `checks`.
+Each room is a module, loaded when first used: `study`, `data`, `adapters`, `backtest`, `checks`,
+`venue`.
 """
 
 import importlib
@@ -27,7 +28,7 @@ from workbench.core.errors import (
 from workbench.core.project import Project
 
 if TYPE_CHECKING:
-    from workbench import adapters, backtest, checks, data, study
+    from workbench import adapters, backtest, checks, data, study, venue
 
 __all__ = [
     "Cancelled",
@@ -44,9 +45,10 @@ __all__ = [
     "checks",
     "data",
     "study",
+    "venue",
 ]
 
-_ROOMS = ("adapters", "backtest", "checks", "data", "study")
+_ROOMS = ("adapters", "backtest", "checks", "data", "study", "venue")
 
 
 def __getattr__(name: str) -> Any:
