@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -34,6 +36,53 @@ def launch(study: str, over: list[str], params: list[str], name: str | None, as_
         "node_id": found.id, "state": known["state"], "pid": known["pid"], "error": None,
     }  # fmt: skip
     emit(document, as_json, lambda: say(f"{found.id} is {known['state']} (pid {known['pid']})"))
+    return 0
+
+
+@node.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--over", type=click.Path(exists=True), help="A file whose 'live' section counts.")
+@click.option("--confirm", help="The phrase asked for; needed for testnet and live.")
+@click.option("--check", "only_check", is_flag=True, help="Look at the gates, launch nothing.")
+@click.option("--name", help="Of the node; default: the study's name.")
+@json_option
+def flip(
+    run_id: str,
+    over: str | None,
+    confirm: str | None,
+    only_check: bool,
+    name: str | None,
+    as_json: bool,
+) -> int:
+    """Take the study of a finished RUN live: gates, what differs, then the node."""
+    from workbench import live
+    from workbench.study.source import read
+
+    section = None
+    if over:
+        section = read(Path(over))[0].get("live")
+        if section is None:
+            raise click.UsageError(f"{over} has no 'live' section")
+
+    def show(gate: Any) -> None:
+        if not as_json:
+            remedy = "" if gate.passed else f". To do: {gate.remedy}"
+            say(f"{'ok    ' if gate.passed else 'CLOSED'}  {gate.name}: {gate.found}{remedy}")
+
+    found = live.flip(run_id, section, on_gate=show)
+    document = found.to_dict() | {"node_id": None, "state": None, "pid": None, "error": None}
+    if not as_json:
+        for change in found.changes:
+            say(f"differs {change}")
+    if only_check:
+        emit(document, as_json, lambda: None)
+        return 0 if found.open else 1
+    if found.open and found.phrase and confirm is None and sys.stdin.isatty():
+        confirm = click.prompt(f"To confirm, type: {found.phrase}", err=True)
+    launched = found.go(confirm=confirm, name=name)
+    known = launched.state()
+    document |= {"node_id": launched.id, "state": known["state"], "pid": known["pid"]}
+    emit(document, as_json, lambda: say(f"{launched.id} is {known['state']}"))
     return 0
 
 

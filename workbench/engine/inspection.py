@@ -33,6 +33,23 @@ def check_strategy(study: Study, project: Project) -> list[dict[str, Any]]:
         With every issue, located in the study or in the strategy's source.
 
     """
+    found: list[dict[str, Any]] = _inspected(study, project)["parameters"]
+    return found
+
+
+def source_digest(study: Study, project: Project) -> str:
+    """Return the SHA-256 over the strategy's source files, as a run records it.
+
+    Raises
+    ------
+    StudyError
+        See `check_strategy`.
+
+    """
+    return str(_inspected(study, project)["digest"])
+
+
+def _inspected(study: Study, project: Project) -> dict[str, Any]:
     require()
     request = {"project": str(project.root), "study": study.to_dict()}
     try:
@@ -55,7 +72,7 @@ def check_strategy(study: Study, project: Project) -> list[dict[str, Any]]:
         raise study.error(message.strip(), "strategy", "path") from None
     if answer["issues"]:
         raise StudyError([located(study, Issue(**issue)) for issue in answer["issues"]])
-    found: list[dict[str, Any]] = answer["parameters"]
+    found: dict[str, Any] = answer
     return found
 
 
@@ -77,9 +94,9 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     request = json.load(sys.stdin)
     study, project = build(request["study"], Places()), Project(Path(request["project"]))
-    answer: dict[str, Any] = {"issues": [], "parameters": []}
+    answer: dict[str, Any] = {"issues": [], "parameters": [], "digest": None}
     try:
-        strategy.load(study, project)
+        answer["digest"] = strategy.load(study, project).digest
         answer["parameters"] = [
             {"name": p.name, "type": p.type, "required": p.required, "default": p.default}
             for p in strategy.parameters(study, project)

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from workbench.live.bus import EngineEventBus
     from workbench.live.handle import Node, node, nodes
     from workbench.live.launcher import launch
+    from workbench.live.promotion import Promotion, flip
 
-__all__ = ["EngineEventBus", "Node", "launch", "node", "nodes", "risk"]
+__all__ = ["EngineEventBus", "Node", "Promotion", "flip", "launch", "node", "nodes", "risk"]
 
 _HOMES = {
     "EngineEventBus": "bus",
     "Node": "handle",
+    "Promotion": "promotion",
+    "flip": "promotion",
     "launch": "launcher",
     "node": "handle",
     "nodes": "handle",

@@ -1,0 +1,185 @@
+"""From a finished backtest to a live node: the gates, the difference, the signed manifest."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workbench import backtest
+from workbench import study as documents
+from workbench.backtest import Run
+from workbench.checks.gates import Gate, gates
+from workbench.core.errors import InputError, Issue, WorkbenchError
+from workbench.core.files import write_text
+from workbench.core.project import Project
+from workbench.live.handle import Node
+from workbench.live.launcher import launch
+from workbench.study import Change, Study
+from workbench.study.load import build
+from workbench.study.places import Places
+
+_REAL = ("testnet", "live")  # environments whose venues are not ours
+SANDBOX = {
+    "environment": "sandbox",
+    "feeds": [{"adapter": "replay", "speed": 600}],
+    "execution": [{"adapter": "sandbox"}],
+}
+"""How a study without a live section goes live at first: its own data, simulated orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A run on its way to a live node: look at it, then `go`.
+
+    Attributes
+    ----------
+    run
+        The backtest that vouches for it.
+    study
+        As it would go live.
+    gates
+        What was found at each gate.
+    changes
+        What differs between the study of the run and this one.
+
+    """
+
+    project: Project
+    run: Run
+    study: Study
+    gates: tuple[Gate, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def open(self) -> bool:
+        """Whether every gate is open."""
+        return all(gate.passed for gate in self.gates)
+
+    @property
+    def environment(self) -> str:
+        """Whose money: sandbox, practice, testnet or live."""
+        assert self.study.live is not None
+        return self.study.live.environment
+
+    @property
+    def phrase(self) -> str | None:
+        """What has to be typed to confirm; None where nothing has to."""
+        return f"{self.study.name} {self.environment}" if self.environment in _REAL else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {
+            "run_id": self.run.id,
+            "study": self.study.name,
+            "environment": self.environment,
+            "open": self.open,
+            "phrase": self.phrase,
+            "gates": [gate.to_dict() for gate in self.gates],
+            "changes": [change.to_dict() for change in self.changes],
+        }
+
+    def go(
+        self, *, confirm: str | None = None, who: str | None = None, name: str | None = None
+    ) -> Node:
+        """Launch the node.
+
+        Parameters
+        ----------
+        confirm
+            The phrase, typed by whoever takes the responsibility; for testnet and live.
+        who
+            Their name; default: the user of this machine.
+        name
+            Of the node; default: the study's.
+
+        Raises
+        ------
+        InputError
+            If a gate is closed, with what to do about each, or the phrase is another.
+        WorkbenchError
+            If the node did not start.
+
+        """
+        closed = [gate for gate in self.gates if not gate.passed]
+        if closed:
+            raise InputError(
+                [Issue(f"{gate.name}: {gate.found}. {gate.remedy}") for gate in closed]
+            )
+        if self.phrase is not None and confirm != self.phrase:
+            raise InputError(Issue(f"to confirm, type exactly: {self.phrase}"))
+        manifest = self._manifest(who)
+        node = launch(self.study, self.project, name=name)
+        manifest["node_id"] = node.id
+        self._write(manifest)
+        return node
+
+    def _manifest(self, who: str | None) -> dict[str, Any]:
+        manifest = {
+            "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "who": who or getpass.getuser(),
+            **self.to_dict(),
+            "digests": self.run.digests,
+            "run_digest": self.run.digest,
+        }
+        if self.environment in _REAL:
+            self._write(manifest)  # before anything can trade
+        return manifest
+
+    def _write(self, manifest: Mapping[str, Any]) -> None:
+        stamp = str(manifest["when"]).replace(":", "-").removesuffix("+00-00")
+        path = self.project.gateway / "promotions" / f"{stamp}-{self.study.name}.json"
+        write_text(path, json.dumps(manifest, indent=1))
+
+
+def flip(
+    run: Run | str,
+    live: Mapping[str, Any] | None = None,
+    project: Project | None = None,
+    *,
+    on_gate: Callable[[Gate], None] = lambda _: None,
+) -> Promotion:
+    """Prepare a finished run's study to go live: look at the gates, change nothing.
+
+    Parameters
+    ----------
+    run
+        A run or its id.
+    live
+        The study's ``live`` section; default: its own, else a replay of its data with simulated
+        orders.
+    project
+        Default: the run's, else the project of the working folder.
+    on_gate
+        Called with each gate as it is looked at.
+
+    Returns
+    -------
+    Promotion
+        With gates and differences; ``.go()`` launches the node.
+
+    Raises
+    ------
+    InputError
+        If there is no such run.
+    StudyError
+        If the live section is not valid.
+
+    """
+    project = project or (run.project if isinstance(run, Run) else Project.find())
+    found = run if isinstance(run, Run) else backtest.RunStore(project).get(run)
+    before = build(found.study, Places(file=f"run {found.id}"))
+    section = live or found.study.get("live") or SANDBOX
+    after = build(found.study | {"live": dict(section)}, Places(file=f"run {found.id}"))
+    if after.live is None:
+        raise WorkbenchError("there is no live section")
+    return Promotion(
+        project,
+        found,
+        after,
+        tuple(gates(after, found, project, on_gate=on_gate)),
+        tuple(documents.diff(before, after)),
+    )
