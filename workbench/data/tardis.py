@@ -67,27 +67,14 @@ class TardisProvider(Provider):
             issues.append(item.issue(message, "bars"))
         if spec.snapshot != 25 and spec.book != "depths":
             issues.append(item.issue("is of 'book: depths' only", "snapshot"))
-        if spec.path is not None:
-            try:
-                issues += [] if spec.bars else self._check_files(item)
-            except InputError as error:
-                issues += error.issues
-            return issues
-        if spec.exchange is None:
-            near = engine.exchanges_of(spec.venue)
-            known = f"of {spec.venue} one of" if near else "one of"
-            names = ", ".join(near or engine.exchanges())
-            issues.append(
-                item.issue(f"a download needs the exchange, {known}: {names}", "exchange")
-            )
-        elif message := tardis_files.misfit(spec, spec.exchange, _symbol(spec)):
-            issues.append(item.issue(message, "exchange"))
-        if (spec.symbol or "").upper() in _GROUPS:
-            issues.append(item.issue("is a file of many symbols: name one", "symbol"))
-        for key in ("start", "end"):
-            if getattr(spec, key) is None:
-                message = f"a download needs the {key}: it is one file for each day"
-                issues.append(item.issue(message, key))
+        if spec.path is None:
+            return issues + self._check_download(item)
+        try:
+            if not spec.bars:
+                self._definition(item)
+                tardis_files.find(item, self.project)
+        except InputError as error:
+            issues += error.issues
         return issues
 
     def instrument(self, item: Item) -> Definition:  # noqa: D102
@@ -267,10 +254,24 @@ class TardisProvider(Provider):
         same = file_symbol(spelt) == file_symbol(wanted.symbol)
         return LocalFile(path, shown, wanted.exchange, spelt if same else wanted.symbol)
 
-    def _check_files(self, item: Item) -> list[Issue]:
-        self._definition(item)
-        tardis_files.find(item, self.project)
-        return []
+    def _check_download(self, item: Item) -> list[Issue]:
+        spec = _spec(item)
+        issues = []
+        if spec.exchange is None:
+            here = engine.exchanges_of(spec.venue)
+            where = f" of {spec.venue}" if here else ""
+            names = ", ".join(here or engine.exchanges())
+            message = f"a download needs the exchange; Tardis's{where}: {names}"
+            issues.append(item.issue(message, "exchange"))
+        elif misfit := tardis_files.misfit(spec, spec.exchange, _symbol(spec)):
+            issues.append(item.issue(misfit, "exchange"))
+        if (spec.symbol or "").upper() in _GROUPS:
+            issues.append(item.issue("is a file of many symbols: name one", "symbol"))
+        for key in ("start", "end"):
+            if getattr(spec, key) is None:
+                message = f"a download needs the {key}: it is one file for each day"
+                issues.append(item.issue(message, key))
+        return issues
 
     def _plan_files(self, item: Item, missing: Sequence[Interval]) -> list[Request]:
         requests = []

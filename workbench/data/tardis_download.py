@@ -173,11 +173,11 @@ def _arrived(folder: Path, file: DayFile) -> int:
 def _named(error: HTTPError, file: DayFile, key: Secret | None) -> DataError:
     if error.code in tardis_api.FINAL:
         return tardis_api.RefusedError(str(file), error.code, error.msg, key)
-    wish = (error.headers or {}).get("Retry-After")
-    later = f". It asks to come back in {wish} s" if wish else ""
-    return DataError(
-        f"Tardis's {file} could not be downloaded: {tardis_api.words(error.code, error.msg)}{later}"
-    )
+    reason = tardis_api.words(error.code, error.msg)
+    headers = getattr(error, "headers", None)
+    if headers and (wish := headers.get("Retry-After")):
+        reason += f". It asks to come back in {wish} s"
+    return DataError(f"Tardis's {file} could not be downloaded: {reason}")
 
 
 class _Failures(logging.Filter):
