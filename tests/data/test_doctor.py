@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.data import damage
@@ -35,13 +36,14 @@ from tests.data.damage import (
 )  # fmt: skip
 from tests.data.support import SAMPLE, study_of
 from workbench import data
-from workbench.core.errors import Cancelled, InputError
+from workbench.core.errors import Cancelled, DataError, InputError
 from workbench.core.project import Project
 from workbench.data.catalog import Dataset
 from workbench.data.doctor.findings import CODES, Report
 from workbench.data.doctor.hours import Hours
 from workbench.data.intervals import file_name
 from workbench.data.sample import TICKERS
+from workbench.engine.catalog import query
 from workbench.study.datasets import Instrument
 
 
@@ -103,6 +105,25 @@ def test_a_bit_that_flips_is_found_or_changes_nothing(project: Project) -> None:
         path.write_bytes(flipped(content, place))
         if "error" not in {each.severity for each in diagnosed(project).findings}:
             assert loaded(path).equals(rows), place  # of a page's header nobody needs every bit
+
+
+def test_a_page_whose_header_is_damaged_is_not_read_as_no_rows(project: Project) -> None:
+    path = clean(project, count=100)
+    content = path.read_bytes()
+    met = 0
+    for place in range(4, 700):
+        path.write_bytes(flipped(content, place))
+        try:
+            with pq.ParquetFile(path, page_checksum_verification=True) as source:
+                short = sum(each.num_rows for each in source.iter_batches(use_threads=False)) < 100
+        except (pa.ArrowException, OSError):
+            continue
+        if short:
+            met += 1
+            assert codes(diagnosed(project)) == {"corrupt"}
+            with pytest.raises(DataError, match="of its rows are missing"):
+                query("bars", BARS, None, None, [path])
+    assert met, "no bit of a header has this effect: the check is not needed"
 
 
 def swapped(rows: pa.Table) -> pa.Table:

@@ -222,7 +222,9 @@ class Examiner:
     def _batches(self, source: Any) -> Iterator[pa.Table]:
         import pyarrow as pa
 
+        left = source.metadata.num_rows
         for batch in source.iter_batches(BATCH_ROWS, use_threads=False):
+            left -= batch.num_rows
             if self._should_stop():
                 raise Cancelled
             rows = pa.Table.from_batches([batch])
@@ -231,6 +233,8 @@ class Examiner:
                 raise pa.ArrowInvalid(f"column {empty[0]} has empty cells")
             if rows.num_rows:
                 yield rows
+        if left:  # a damaged page header: batches end early, without an error
+            raise pa.ArrowInvalid(f"{counted(left, 'row')} of {source.metadata.num_rows:,} missing")
 
     def _tallied(self, health: Health, code: str, message: str, span: Interval, count: int) -> None:
         details: dict[str, Any] = {"repair": _REPAIRS.get(code), "advice": _ADVICE.get(code)}

@@ -30,8 +30,12 @@ def batches(path: Path) -> Iterator[pa.Table]:
 
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as source:
+            left = source.metadata.num_rows
             for batch in source.iter_batches(BATCH_ROWS, use_threads=False):
+                left -= batch.num_rows
                 yield pa.Table.from_batches([batch])
+            if left:  # a damaged page header: batches end early, without an error
+                raise pa.ArrowInvalid(f"{left:,} of its rows are missing")
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
 
