@@ -44,7 +44,7 @@ class Dashboard(pn.viewable.Viewer):
         self._trouble = html()
         self.runs = RunsView(project, dark=dark, on_new=self._to_launch)
         self.launch = LaunchView(project, on_open=self._open)
-        self.data = DataView(project, on_new=self._to_launch)
+        self.data = DataView(project, dark=dark, on_new=self._to_launch)
         views = (self.runs, self.launch, self.data)
         # A hidden view would still take its room: only the one in front is there.
         self._fronts = [
@@ -77,7 +77,7 @@ class Dashboard(pn.viewable.Viewer):
                 await self.runs.refresh()
                 await self.launch.refresh()
             if self.tab == "data":
-                self.data.refresh(self.runs.newest)
+                self.data.follow(self.runs.newest)
             self._trouble.object = ""
         except Exception as error:
             # A page that stands still without a word would be worse.
@@ -124,6 +124,7 @@ def page(project: Project | None = None) -> Any:
         pn.state.onload(dashboard.tick)
         if pn.state.location:
             pn.state.location.sync(dashboard, {"tab": "tab", "selected": "runs"})
+            pn.state.location.sync(dashboard.data, {"chosen": "dataset"})
     except Exception as error:  # the page would be a spinner that never ends
         body = html(failure(error, "The dashboard cannot be shown"))
     template = pn.Template(

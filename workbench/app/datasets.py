@@ -1,20 +1,65 @@
-"""The view of the project's data: what the catalog holds, its gaps, its broken files."""
+"""The view of the project's data: the picture of the cache, its table, a look at one dataset."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import pandas as pd
 import panel as pn
+import param
+from bokeh.events import Tap
 
 from workbench import data
-from workbench.app.look import failure, html, notice, resource
+from workbench.app.glimpse import CARD, GlimpseView
+from workbench.app.launch import study_files
+from workbench.app.look import bar, drawing, failure, html, notice, resource
+from workbench.backtest.glossary import NONE
+from workbench.core.errors import InputError
+from workbench.core.progress import Progress
 from workbench.core.project import Project
+from workbench.data.coverage import Covered
+from workbench.data.coverage_chart import CoverageMap
+from workbench.data.intervals import iso
+from workbench.data.live import LivePicture
+from workbench.data.picture import Drawn
+from workbench.study import load
+
+NO_STUDY = "None"
 
 NUMBERS = {"Rows": "0,0", "Size": "0.0 b", "Gaps": "0,0"}
+
+_COLUMNS = (
+    "Dataset", "Type", "Source", "First (UTC)", "Last (UTC)", *NUMBERS, "Largest gap (UTC)",
+)  # fmt: skip
+_NO_DATA = (
+    '<div class="empty"><h2>No data yet</h2><p>Running a study fetches what it needs. '
+    "To fetch without running: <code>workbench data fetch studies/ema-cross.yaml</code></p></div>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What was read.
+
+    Attributes
+    ----------
+    studies
+        Names of the project's.
+    picture, drawn
+        The coverage, and its drawing if it is another one than the page shows.
+    wrong
+        Why what the study lacks cannot be told.
+
+    """
+
+    studies: list[str]
+    picture: CoverageMap
+    drawn: Drawn | None
+    wrong: Exception | None
 
 
 class DataView(pn.viewable.Viewer):
@@ -24,48 +69,62 @@ class DataView(pn.viewable.Viewer):
     ----------
     project
         Whose catalog.
+    dark
+        Whether pictures are drawn for a dark page.
     on_new
         Called when the user wants to run a study, which fetches what it needs.
 
     """
 
-    def __init__(self, project: Project, *, on_new: Callable[[], None]) -> None:
+    chosen = param.String(default="", doc="The dataset looked at, ``kind/identity``.")
+
+    def __init__(self, project: Project, *, dark: bool, on_new: Callable[[], None]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._project = project
+        self._project, self._dark = project, dark
         self._seen: str | None = None
-        self._shown: dict[str, Any] | None = None
+        self._numbers: dict[str, Any] | None = None
+        self._keys: list[str] = []
+        self._progress: Progress | None = None
+        self._busy = self._wanted = self._placing = False
         style = [resource("widgets.css")]
-        self._said = html('<p class="muted">Reading the catalog …</p>')
-        again = pn.widgets.Button(name="Read again", stylesheets=style, margin=0, width=110)
-        again.on_click(self._again)
+        self._said, self._bar, self._wrong, self._broken = html(), html(), html(), html()
+        self._study = pn.widgets.Select(
+            name="Missing for study", options=[NO_STUDY], width=220, margin=0, stylesheets=style
+        )
+        self._study.param.watch(lambda _: self.read(), "value")
+        again = pn.widgets.Button(
+            name="Read again", stylesheets=style, margin=0, width=110, align="end"
+        )
+        again.on_click(lambda _: self.read())
         self._new = pn.widgets.Button(
             name="Run a study", button_type="primary", stylesheets=style, visible=False, margin=0
         )
         self._new.on_click(lambda _: on_new())
+        # Two hundred datasets are taller than a page: they scroll in a window of their own.
+        window = CARD | {"max-height": "640px", "overflow-y": "auto"}
+        self._map = pn.Column(sizing_mode="stretch_width", margin=0, styles=window, visible=False)
         self._table = pn.widgets.Tabulator(
             pd.DataFrame(columns=_COLUMNS),
-            disabled=True, show_index=False, selectable=False, sizing_mode="stretch_width",
+            disabled=True, show_index=False, selectable=1, sizing_mode="stretch_width",
             layout="fit_data_stretch", formatters=_formatters(), theme="simple", margin=0,
             header_align=dict.fromkeys(NUMBERS, "right"), stylesheets=[resource("table.css")],
-            visible=False,
+            max_height=480, visible=False,
         )  # fmt: skip
-        self._broken = html()
+        self._table.param.watch(self._click, "selection")
+        self._glimpse = GlimpseView(project, dark=dark)
         self._column = pn.Column(
-            pn.Row(self._said, again, sizing_mode="stretch_width", margin=0),
-            pn.Row(pn.HSpacer(), self._new, pn.HSpacer(), margin=0),
-            self._broken, self._table,
+            pn.Row(self._said, self._study, again, sizing_mode="stretch_width", margin=0,
+                   styles={"gap": "12px", "align-items": "flex-end"}),
+            self._bar, pn.Row(pn.HSpacer(), self._new, pn.HSpacer(), margin=0),
+            self._wrong, self._map, self._broken, self._table, self._glimpse,
             sizing_mode="stretch_width", styles={"gap": "12px"}, margin=0,
         )  # fmt: skip
 
     def __panel__(self) -> Any:
         return self._column
 
-    def _again(self, _: Any) -> None:
-        self._said.object = '<p class="muted">Reading the catalog …</p>'
-        pn.state.execute(self._read)
-
-    def refresh(self, newest: str) -> None:
-        """Read the catalog if a run has ended since.
+    def follow(self, newest: str) -> None:
+        """Show how far reading has come; read the catalog if a run has ended since.
 
         Parameters
         ----------
@@ -73,71 +132,131 @@ class DataView(pn.viewable.Viewer):
             When the last run ended.
 
         """
+        if self._progress:
+            self._bar.object = bar(self._progress.task, self._progress.fraction)
+        self._glimpse.follow()
         if newest != self._seen:
             self._seen = newest
+            self.read()
+
+    def read(self) -> None:
+        """Read the catalog, once more if it is being read."""
+        self._wanted = True
+        if not self._busy:
+            self._busy = True
+            self._bar.object = bar("Reading the catalog", 0)
             pn.state.execute(self._read)
 
     async def _read(self) -> None:
         try:
-            found = await asyncio.to_thread(data.list_, self._project)
-        except Exception as error:  # said where the table would be
-            self._said.object = failure(error, "The catalog cannot be read")
-            self._table.visible = False
-            return
-        self._show(found)
+            while self._wanted:
+                self._wanted = False
+                found = await asyncio.to_thread(self._look, self._study.value)
+                self._show(found)
+        except Exception as error:  # said where the picture would be
+            self._wrong.object = failure(error, "The catalog cannot be read")
+        finally:
+            self._busy, self._progress, self._bar.object = False, None, ""
 
-    def _show(self, found: dict[str, Any]) -> None:
-        sets, broken = found["datasets"], found["broken"]
-        self._new.visible = not sets and not broken
-        self._table.visible = bool(sets)
-        self._table.value = pd.DataFrame([_row(one) for one in sets], columns=_COLUMNS)
+    def _look(self, name: str) -> _Reading:
+        """Read and draw; in a thread."""
+        folder, wrong, study = self._project.root / "studies", None, None
+        try:
+            study = None if name == NO_STUDY else load(folder / name)
+            picture = data.coverage_map(study, self._project, on_progress=self._heard)
+        except InputError as error:  # the study's fault: what there is can be shown all the same
+            wrong = error
+            picture = data.coverage_map(None, self._project, on_progress=self._heard)
+        numbers, drawn = picture.to_dict(), None
+        if numbers != self._numbers and picture.coverage.datasets:
+            with drawing:
+                drawn = picture.draw(dark=self._dark)
+        self._numbers = numbers
+        return _Reading(study_files(folder), picture, drawn, wrong)
+
+    def _heard(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def _show(self, found: _Reading) -> None:
+        coverage = found.picture.coverage
+        sets, faults = coverage.datasets, coverage.faults
+        self._study.options = [NO_STUDY, *found.studies]
+        self._study.visible = bool(found.studies)
+        title = f"What {self._study.value} lacks cannot be told"
+        self._wrong.object = failure(found.wrong, title) if found.wrong else ""
+        self._new.visible = not sets and not faults
+        self._map.visible = self._table.visible = bool(sets)
+        if found.drawn:
+            self._place(found.picture, found.drawn)
         where = escape(self._project.relative(self._project.catalog))
-        if not sets and not broken:
-            self._said.object = (
-                '<div class="empty"><h2>No data yet</h2><p>Running a study fetches what it needs. '
-                "To fetch without running: <code>workbench data fetch studies/ema-cross.yaml</code>"
-                "</p></div>"
-            )
-        else:
-            count = f"{len(sets):,} dataset{'s' * (len(sets) != 1)}"
-            rows = sum(one["rows"] for one in sets)
-            self._said.object = (
-                f'<p class="muted">{count}, {rows:,} rows in <code>{where}</code></p>'
-            )
+        self._said.object = (
+            _NO_DATA if self._new.visible else f'<p class="muted">In <code>{where}</code></p>'
+        )
+        reasons = [f"{path}: {reason}" for path, reason in faults]
         title = "Files that cannot be used (workbench data fetch STUDY fetches them again)"
-        reasons = [f"{one['path']}: {one['reason']}" for one in broken]
         self._broken.object = notice("failure", title, reasons) if reasons else ""
+        self._glimpse.display(self.chosen, again=found.drawn is not None)
+
+    def _place(self, picture: CoverageMap, drawn: Drawn) -> None:
+        """Put another coverage on the page."""
+        sets = picture.coverage.datasets
+        for figure in drawn.figures:
+            figure.on_event(Tap, lambda event: self._tap(picture.at(event.y)))
+        self._map.objects = [LivePicture(picture, drawn)]
+        self._keys = [each.key for each in sets]
+        self._placing = True
+        try:
+            self._table.value = pd.DataFrame([_row(each) for each in sets], columns=_COLUMNS)
+            self._select()
+        finally:
+            self._placing = False
+
+    def _tap(self, each: Covered | None) -> None:
+        if each and each.files:
+            self.chosen = each.key
+
+    def _click(self, event: Any) -> None:
+        if not self._placing:
+            self.chosen = self._keys[event.new[0]] if event.new else ""
+
+    @param.depends("chosen", watch=True)
+    def _turn(self) -> None:
+        self._select()
+        if self._numbers is not None:
+            self._glimpse.display(self.chosen)
+
+    def _select(self) -> None:
+        """Mark in the table what is looked at."""
+        places = [self._keys.index(self.chosen)] if self.chosen in self._keys else []
+        if self._table.selection != places:
+            self._table.selection = places
 
 
-_COLUMNS = (
-    "Dataset", "Type", "Source", "First (UTC)", "Last (UTC)", "Rows", "Size", "Gaps",
-    "Largest gap (UTC)",
-)  # fmt: skip
-
-
-def _row(one: dict[str, Any]) -> dict[str, Any]:
-    gap = next((_gap(start, end) for start, end in one["largest_gaps"]), "")
+def _row(each: Covered) -> dict[str, Any]:
+    lengths = each.gaps[:, 1] - each.gaps[:, 0]
+    largest = each.gaps[lengths.argmax()].tolist() if len(lengths) else None
     values = (
-        one["identity"], one["kind"], one["provider"] or "", _minute(one["start"]),
-        _minute(one["end"]), one["rows"], one["bytes"], one["gaps"], gap,
+        each.identity, each.kind, each.provider, _minute(each.start), _minute(each.end), each.rows,
+        each.size, len(each.gaps) if each.calendar else None, _gap(*largest) if largest else "",
     )  # fmt: skip
     return dict(zip(_COLUMNS, values, strict=True))
 
 
-def _gap(start: str, end: str) -> str:
+def _gap(start: int, end: int) -> str:
     """Return a gap to the minute, or to the day where it is longer than one."""
     first, last = _minute(start), _minute(end)
     return f"{first} to {last}" if first[:10] == last[:10] else f"{first[:10]} to {last[:10]}"
 
 
-def _minute(time: str | None) -> str:
-    """Cut an ISO 8601 time to the minute."""
-    return (time or "")[:16].replace("T", " ")
+def _minute(moment: int | None) -> str:
+    """Write a time to the minute."""
+    return "" if moment is None else iso(moment)[:16].replace("T", " ")
 
 
 def _formatters() -> dict[str, Any]:
     from bokeh.models.widgets.tables import NumberFormatter
 
     return {
-        name: NumberFormatter(format=text, text_align="right") for name, text in NUMBERS.items()
+        name: NumberFormatter(format=text, nan_format=NONE, null_format=NONE, text_align="right")
+        for name, text in NUMBERS.items()
     }

@@ -11,7 +11,7 @@ from typing import Any
 import panel as pn
 
 from workbench import backtest
-from workbench.app.look import drawing, failure, figure, html, notice, pairs, resource
+from workbench.app.look import bar, drawing, failure, figure, html, notice, pairs, resource
 from workbench.backtest import Run
 from workbench.backtest.glossary import NONE, TERMS, duration, written
 from workbench.backtest.model import FINISHED
@@ -222,12 +222,7 @@ def _progress(run: Run) -> str:
         return ""
     begun = dt.datetime.fromisoformat(run.started or run.created)
     elapsed = max(0.0, round((dt.datetime.now(dt.UTC) - begun).total_seconds()))
-    share = f"{run.progress:.0%}"
-    return (
-        f'<p class="muted">{share} after {duration(elapsed)}</p>'
-        f'<div class="bar" role="progressbar" aria-valuenow="{100 * run.progress:.0f}">'
-        f'<i style="width: {share}"></i></div>'
-    )
+    return bar(f"{run.progress:.0%} after {duration(elapsed)}", run.progress)
 
 
 def _messages(run: Run) -> str:

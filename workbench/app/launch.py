@@ -12,7 +12,7 @@ from typing import Any
 import panel as pn
 
 from workbench.app.jobs import Job, shortened
-from workbench.app.look import failure, html, notice, resource
+from workbench.app.look import bar, failure, html, notice, resource
 from workbench.backtest.glossary import duration, written
 from workbench.checks import check
 from workbench.core.errors import InputError, Issue, WorkbenchError
@@ -109,7 +109,7 @@ class LaunchView(pn.viewable.Viewer):
     async def refresh(self) -> None:
         """List the project's studies; look again at the selected one if its file has changed."""
         folder = self._project.root / "studies"
-        found = await asyncio.to_thread(_files, folder)
+        found = await asyncio.to_thread(study_files, folder)
         if found != self._select.options:
             self._select.options = found
         self._body.visible = bool(found)
@@ -202,14 +202,11 @@ class LaunchView(pn.viewable.Viewer):
 
     def _draw(self, job: Job) -> None:
         share = job.progress.fraction
-        task = escape(job.progress.task)
-        self._progress.object = (
-            f'<p class="muted">{task}: {share:.0%}</p><div class="bar" role="progressbar" '
-            f'aria-valuenow="{100 * share:.0f}"><i style="width: {share:.0%}"></i></div>'
-        )
+        self._progress.object = bar(f"{job.progress.task}: {share:.0%}", share)
 
 
-def _files(folder: Path) -> list[str]:
+def study_files(folder: Path) -> list[str]:
+    """Return the names of the studies in a folder."""
     if not folder.is_dir():
         return []
     return sorted(path.name for path in folder.iterdir() if path.suffix in SUFFIXES)

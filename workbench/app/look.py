@@ -53,6 +53,14 @@ def failure(error: Exception, doing: str) -> str:
     return notice("failure", doing, [name], pre=trace)
 
 
+def bar(text: str, share: float) -> str:
+    """Return a progress bar with its text; the text is escaped."""
+    return (
+        f'<p class="muted">{escape(text)}</p><div class="bar" role="progressbar" '
+        f'aria-valuenow="{100 * share:.0f}"><i style="width: {share:.0%}"></i></div>'
+    )
+
+
 def pairs(rows: Mapping[str, str]) -> str:
     """Return names and values as a list; every text is escaped."""
     items = "".join(

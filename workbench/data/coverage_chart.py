@@ -61,7 +61,7 @@ _LOOKS = {
     "ticks": _Look("Short gaps", ORANGE, ORANGE, y=_TICK),
     "broken": _Look("Broken file", PAPER, INK, hatch="diagonal_cross", paper="xxxxxx"),
 }
-_COLUMNS = ("left", "bottom", "right", "top", "dataset", "provider", "what")
+_COLUMNS = ("left", "bottom", "right", "top", "dataset", "provider", "what", "first", "last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,6 @@ class CoverageMap(Picture):
 
     def charts(self, view: View) -> list[Any]:
         """Return the one chart."""
-        from bokeh.models import HoverTool
-
         count = len(self._rows)
         if not count:
             return [_nothing()]
@@ -146,12 +144,10 @@ class CoverageMap(Picture):
             box = hv.Rectangles(
                 tuple(columns.values()), list(_COLUMNS[:4]), list(_COLUMNS[4:]), label=look.label
             )
-            tool = HoverTool(tooltips=_TIPS, visible=False,
-                             formatters={"@left": "datetime", "@right": "datetime"})  # fmt: skip
             layers.append(layer(
                 name, box, hatch=look.hatch,
                 bokeh={"fill_color": look.fill, "line_color": look.line, "line_dash": look.dash,
-                       "line_width": 1, "tools": [tool]},
+                       "line_width": 1},
                 matplotlib={"facecolor": look.fill, "edgecolor": look.line, "hatch": look.paper,
                             "linestyle": look.dash, "linewidth": 0.8},
             ))  # fmt: skip
@@ -166,13 +162,22 @@ class CoverageMap(Picture):
 
 
 _ROW_PIXELS = ((6, 36), (20, 26), (60, 20), (10**9, 15))
-_TIPS = [("", "@dataset"), ("", "@what"), ("from", "@left{%F %T}"), ("to", "@right{%F %T}"),
-         ("provider", "@provider")]  # fmt: skip
+_TIPS = [("dataset", "@dataset"), ("", "@what"), ("from", "@first{%F %T}"),
+         ("to", "@last{%F %T}"), ("provider", "@provider")]  # fmt: skip
 
 
 def _rows_on_screen(figure: Any) -> None:
+    from bokeh.models import HoverTool
+
     figure.ygrid.update(visible=True, grid_line_color=RULE, ticker=figure.yaxis[0].ticker)
     figure.xgrid.visible = False
+    # A gap or a broken file lies on what is covered: each has its own say.
+    for above in (True, False):
+        figure.add_tools(HoverTool(
+            renderers=[each for each in figure.renderers if (each.name == "covered") is above],
+            tooltips=_TIPS, formatters={"@first": "datetime", "@last": "datetime"},
+            attachment="above" if above else "below", visible=False,
+        ))  # fmt: skip
     for legend in figure.legend:
         legend.update(
             margin=4, padding=0, spacing=20, label_standoff=7, glyph_height=14, label_height=14,
@@ -253,8 +258,8 @@ def _spans(each: Covered, whole: Interval) -> dict[str, _Spans]:
 
 def _joined(
     kind: str, spans: _Spans, visible: Interval, cells: int
-) -> dict[str, tuple[Any, Any, list[str]]]:
-    """Return by layer the starts, ends and words of what is visible, narrow spans joined."""
+) -> dict[str, tuple[Any, Any, Any, list[str]]]:
+    """Return by layer starts, ends, widened ends and words of what is visible."""
     inside = np.flatnonzero((spans.ends >= visible[0]) & (spans.starts <= visible[1]))
     if not len(inside):
         return {}
@@ -273,17 +278,17 @@ def _joined(
         _words(kind, int(count), float(weight), spans.words[inside[at]])
         for count, weight, at in zip(counts, weights, first, strict=True)
     ]
-    if kind != "gaps":
-        least = (_BROKEN_CELLS if kind == "broken" else 1) * cell
-        return {kind: (starts, np.maximum(ends, starts + least), words)}
+    least = (_BROKEN_CELLS if kind == "broken" else 1) * cell
     dense = ~narrow[first] | (weights > _DENSE * cell)
+    layers = {"gaps": dense, "ticks": ~dense} if kind == "gaps" else {kind: dense | True}
     return {
         name: (
             starts[own],
-            np.maximum(ends[own], starts[own] + cell),
+            ends[own],
+            np.maximum(ends[own], starts[own] + least),
             [text for text, mine in zip(words, own, strict=True) if mine],
         )
-        for name, own in (("gaps", dense), ("ticks", ~dense))
+        for name, own in layers.items()
     }
 
 
@@ -299,18 +304,25 @@ def _words(kind: str, count: int, weight: float, text: str) -> str:
 
 
 def _columns(look: _Look, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-    """Return one layer's columns of all rows together."""
-    none = np.empty(0, np.int64)
-    lengths = [len(starts) for _, _, _, starts, _, _ in rows]
-    heights = np.repeat([float(y) for y, *_ in rows], lengths) if rows else np.empty(0)
-    starts = np.concatenate([none, *(row[3] for row in rows)])
-    ends = np.concatenate([none, *(row[4] for row in rows)])
-    names, providers = (
-        np.repeat(np.array([row[n] for row in rows], object), lengths) for n in (1, 2)
-    )
-    words = np.array([text for row in rows for text in row[5]], object)
-    bottom, top = (heights + y for y in look.y)
-    values = (naive(starts), bottom, naive(ends), top, names, providers, words)
+    """Return one layer's columns of all rows together.
+
+    Each row: its place, dataset and provider, then what `_joined` gives.
+    """
+    counts = [len(row[3]) for row in rows]
+
+    def each(at: int, kind: Any) -> Any:
+        values = np.empty(len(rows), kind)
+        values[:] = [row[at] for row in rows]
+        return np.repeat(values, counts)
+
+    def moments(at: int) -> Any:
+        return naive(np.concatenate([np.empty(0, np.int64), *(row[at] for row in rows)]))
+
+    middle = each(0, float)
+    what = np.array([text for row in rows for text in row[6]], object)
+    left, right = moments(3), moments(5)
+    values = (left, middle + look.y[0], right, middle + look.y[1], each(1, object),
+              each(2, object), what, left, moments(4))  # fmt: skip
     return dict(zip(_COLUMNS, values, strict=True))
 
 

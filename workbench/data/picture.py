@@ -226,6 +226,9 @@ class Drawn:
         for figure in self.figures:
             figure.x_range = self.figures[0].x_range
             _with_tools(figure)
+            figure.toolbar_inner = False  # it would lie on what is drawn
+            if figure is not self.figures[0]:
+                figure.toolbar_location = None
             if dark:
                 style.at_night(figure)
         self.figures[0].x_range.min_interval = picture.least / 1e6
@@ -234,11 +237,13 @@ class Drawn:
             for figure in self.figures
             for renderer in figure.renderers
         }
+        self.show(view)  # HoloViews leaves out the columns that only tooltips need
 
     def show(self, view: View) -> None:
         """Put another view in the figures; the visible time stays as it is."""
-        for name, source in self._sources.items():
-            source.data = view.layers[name]
+        for name, columns in view.layers.items():
+            if name in self._sources:
+                self._sources[name].data = columns
         for figure, height in zip(self.figures, view.heights, strict=True):
             if height:
                 figure.y_range.update(start=height[0], end=height[1])
@@ -319,6 +324,8 @@ body {{ margin: 0; padding: 24px; background: var(--page); color: var(--ink);
   font: 15px/1.5 Inter, system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }}
 main {{ max-width: 1600px; margin: 0 auto; padding: 16px 20px; background: var(--paper);
   border: 1px solid var(--rule); border-radius: 10px; }}
+.bk-Tooltip {{ --background-color: var(--paper); --color: var(--ink); --divider-color: var(--rule);
+  --tooltip-arrow-color: var(--rule); border-radius: 6px; }}
 p {{ margin: 12px 0 0; color: var(--muted); font-size: 14px; }}
 </style>
 </head>
