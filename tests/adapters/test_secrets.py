@@ -117,7 +117,7 @@ def test_variables_alone_need_no_passphrase(file, monkeypatch) -> None:
         (("bybit", "live", "api_keys", "v"), "no such credential. Did you mean 'api_key'?"),
         (("bybit", "live", "api_key", ""), "the value of api_key is empty"),
         (("bybit", "live", "api_key", "v\n"), "begins or ends with a space or a line break"),
-        (("sandbox", "live", "api_key", "v"), "no such credential. Allowed: none"),
+        (("sandbox", "live", "api_key", "v"), "sandbox takes no credentials"),
     ],
 )
 def test_bad_input_says_what_is_right(file, arguments, words) -> None:
@@ -194,6 +194,15 @@ for environment in ("live", "testnet", "demo"):
     ]
     assert [worker.wait(60) for worker in workers] == [0, 0]
     assert len(secrets.list_()) == 6
+
+
+def test_the_example_of_the_docs_runs(file) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "secrets.md").read_text()
+    example = text.partition("```python\n")[2].partition("```")[0]
+    names: dict[str, object] = {}
+    exec(example, names)
+    assert str(names["found"]) == "{'api_key': ********, 'api_secret': ********}"
+    assert secrets.list_() == []
 
 
 # What a secret shows

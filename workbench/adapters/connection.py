@@ -131,7 +131,7 @@ def check(
         for step in steps:
             on_step(step)
         return Check(name, environment, tuple(steps), 0.0)
-    secrets.check_names(name, environment)
+    secrets.check_environment(name, environment)
     chosen = _checked(name, environment, settings or {})
     locked = ""
     try:

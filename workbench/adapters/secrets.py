@@ -223,18 +223,32 @@ def check_names(adapter: str, environment: str, field: str | None = None) -> Non
     Raises
     ------
     InputError
-        If the adapter, the environment or the field is not known.
+        If the adapter, the environment or the field is not known, or it takes no credentials.
 
     """
-    _check_environment(environment)
-    found = registry.show(adapter)
-    allowed, reachable = found.credentials, found.environments
-    if environment not in reachable:
-        message = f"{adapter} has no environment '{environment}'. {choices(environment, reachable)}"
-        raise InputError(message)
+    allowed = credential_fields(adapter)
+    if not allowed:
+        raise InputError(f"{adapter} takes no credentials")
+    check_environment(adapter, environment)
     if field is not None and field not in allowed:
         # What was found is not repeated: it may be the key itself, in the wrong place.
         raise InputError(f"{adapter} has no such credential. {choices(field, allowed)}")
+
+
+def check_environment(adapter: str, environment: str) -> None:
+    """Check that the adapter's venue has such an environment.
+
+    Raises
+    ------
+    InputError
+        If there is no such adapter or environment.
+
+    """
+    _check_environment(environment)
+    reachable = registry.show(adapter).environments
+    if environment not in reachable:
+        message = f"{adapter} has no environment '{environment}'. {choices(environment, reachable)}"
+        raise InputError(message)
 
 
 def _check_environment(environment: str) -> None:

@@ -286,7 +286,7 @@ def words(error: BaseException, address: str) -> str:
 
     """
     if isinstance(error, Failed | WorkbenchError):
-        return str(error)
+        return "; ".join(str(error).splitlines())
     causes: list[BaseException] = []
     link: BaseException | None = error
     while link is not None and link not in causes:
