@@ -67,8 +67,8 @@ def check(item: Item) -> list[Issue]:
     assert isinstance(spec, DatabentoData)
     issues = [*_wanted(item, spec), *_symbol(item, spec)]
     if spec.path is not None:
-        if "delivery" in spec.model_fields_set:
-            message = "files that are here need no delivery: remove 'delivery' or 'path'"
+        if spec.delivery == "batch":
+            message = "files that are here are not delivered: remove 'delivery' or 'path'"
             issues.append(item.issue(message, "delivery"))
         return issues
     if spec.dataset is None:
@@ -111,7 +111,7 @@ def _symbol(item: Item, spec: DatabentoData) -> list[Issue]:
         return [item.issue(message, key)]
     if continuous and spec.symbology == "raw_symbol":
         message = f"'{symbol}' is a continuous contract: add 'symbology: continuous'"
-        return [item.issue(message, "symbology" if "symbology" in spec.model_fields_set else key)]
+        return [item.issue(message, key)]
     if spec.symbology == "continuous" and not continuous:
         message = (
             f"'{symbol}' is no continuous contract: ROOT.RULE.RANK, such as ES.c.0 (rules: c by "

@@ -241,7 +241,7 @@ class Reader:
             end=None if end in (None, 0, 2**64 - 1) else int(end),
             limit=metadata.limit or None,
             mappings=_mappings(metadata),
-            dtype=_dtype(dbn, schema, encoded[len(_MAGIC)], metadata.ts_out),
+            dtype=dtype_of(schema, encoded[len(_MAGIC)], ts_out=metadata.ts_out),
             encoded=encoded,
         )
 
@@ -318,8 +318,7 @@ def _later(times: Any, than: int) -> int:
 
 def changes_book(records: Any) -> Any:
     """Say which order book records change the book: trades and fills are only told beside it."""
-    changes = _BOOK_ACTIONS[letters(records["action"])]
-    return changes
+    return _BOOK_ACTIONS[letters(records["action"])]
 
 
 def letters(column: Any) -> Any:
@@ -337,11 +336,23 @@ def selected(records: Any, mappings: Sequence[Mapping]) -> Any:
     return records if mine.all() else records[mine]
 
 
-def _dtype(dbn: Any, schema: str | None, version: int, ts_out: bool) -> Any:
-    """Return the layout of the records, empty for kinds that hold no market data."""
+def dtype_of(schema: str | None, version: int = 0, *, ts_out: bool = False) -> Any:
+    """Return the layout of a schema's records; empty for those that are not read here.
+
+    Parameters
+    ----------
+    schema
+        Such as ``trades``.
+    version
+        Of DBN; 0 for the newest.
+    ts_out
+        Whether the time of sending follows each record.
+
+    """
     name = _RECORDS.get(schema or "")
     if name is None:
         return np.dtype([])
+    dbn = library("databento_dbn")
     # Of the records read here, only definitions differ between the versions of DBN.
     home = {1: dbn.v1, 2: dbn.v2}.get(version, dbn) if schema == "definition" else dbn
     fields = list(getattr(home, name)._dtypes)

@@ -17,6 +17,7 @@ from workbench.study.fields import (
     NonNegative,
     Positive,
     Symbol,
+    VendorSymbol,
     Whole,
     moment_ns,
     split_instrument,
@@ -153,14 +154,16 @@ class DatabentoData(DataSpec):
     )
     schema_: Literal[
         "ohlcv-1s", "ohlcv-1m", "ohlcv-1h", "ohlcv-1d", "trades", "tbbo", "mbp-1", "bbo-1s",
-        "bbo-1m", "mbp-10", "mbo",
+        "bbo-1m", "cmbp-1", "cbbo-1s", "cbbo-1m", "mbp-10", "mbo",
     ] | None = Field(
         None,
         alias="schema",
         description="Default: by what is wanted: bars ohlcv, trades trades, quotes mbp-1, "
         "deltas mbo, depths mbp-10",
     )  # fmt: skip
-    symbol: Symbol | None = Field(None, description="Databento's; default: the instrument's symbol")
+    symbol: VendorSymbol | None = Field(
+        None, description="Databento's; default: the instrument's symbol"
+    )
     symbology: Literal["raw_symbol", "continuous", "instrument_id"] = Field(
         "raw_symbol", description="How Databento is to read the symbol (stype_in)"
     )

@@ -42,6 +42,8 @@ _MOMENT = (
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
 _SYMBOL = r"[A-Za-z0-9_$][A-Za-z0-9_.:+=$/-]*"
+# Options have spaces in theirs: "SPY   240319P00511000". A comma would make two of one.
+_VENDOR_SYMBOL = r"[A-Za-z0-9_$^.][A-Za-z0-9 _.:+=$/!&*^-]*"
 _CLASS = r"[A-Za-z_][A-Za-z0-9_]*"
 _STRATEGY = rf"([A-Za-z_][A-Za-z0-9_.]*|[^:]+\.py):{_CLASS}"
 
@@ -403,6 +405,11 @@ Symbol = Annotated[
     str,
     BeforeValidator(_matching(_SYMBOL, "a symbol", "a name", "ES")),
     _string(_SYMBOL, "A symbol without venue", "ES"),
+]
+VendorSymbol = Annotated[
+    str,
+    BeforeValidator(_matching(_VENDOR_SYMBOL, "a symbol", "one symbol without commas", "ESU4")),
+    _string(_VENDOR_SYMBOL, "A symbol as the vendor writes it", "ESU4"),
 ]
 ClassName = Annotated[
     str,
