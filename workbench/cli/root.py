@@ -23,6 +23,7 @@ COMMANDS = {
     "node": ("node", "Launch, watch, stop and kill live nodes."),
     "risk": ("risk", "Limits, halt, flatten, the kill switch."),
     "runs": ("runs", "List, show, compare and report runs."),
+    "venue": ("venue", "Serve the practice venue: an exchange that replays cached data."),
 }
 
 

@@ -61,11 +61,15 @@ class Journal:
         self._guard = threading.Lock()
         try:
             self._file = path.open("ab", buffering=0)
+        except BaseException:
+            self._lock.release()
+            raise
+        try:
             end, self.last = _end(path)
             if end < self._file.seek(0, os.SEEK_END):
                 self._file.truncate(end)
         except BaseException:
-            self._lock.release()
+            self.close()
             raise
 
     def append(self, kind: str, content: Mapping[str, Any], *, durable: bool = False) -> Entry:

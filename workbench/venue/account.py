@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from workbench.venue.model import CENT, ZERO, Contract, Execution, Order
 
@@ -78,10 +78,13 @@ class Position:
         return closed, gain if self.size > 0 else -gain
 
     def _share(self, closed: Decimal) -> Decimal:
-        """Return the cost of a part of the open size, in whole cents unless it is all."""
+        """Return the cost of a part of the open size, in whole cents unless it is all.
+
+        Rounded down: what is left never costs less than nothing.
+        """
         if closed == abs(self.size):
             return self.cost
-        return (self.cost * closed / abs(self.size)).quantize(CENT)
+        return (self.cost * closed / abs(self.size)).quantize(CENT, ROUND_DOWN)
 
     def apply(self, execution: Execution) -> None:
         """Take in an execution."""

@@ -225,12 +225,12 @@ class Exchange:
             if not 1 <= leverage <= contract.max_leverage:
                 raise Refusal(110013, "cannot set leverage due to risk limit")
             account = self.books.account
-            if leverage == account.leverage(contract.symbol):
+            before, known = account.leverage(contract.symbol), account.leverages.copy()
+            if leverage == before:
                 raise Refusal(110043, "leverage not modified")
-            before = account.leverages.copy()
             account.leverages[contract.symbol] = leverage
-            if leverage < before.get(contract.symbol, leverage) and self._short():
-                account.leverages = before
+            if leverage < before and account.available(self.books.live()) < ZERO:
+                account.leverages = known
                 raise Refusal(110012, "Insufficient available balance.")
             self._commit(Work(leverages={contract.symbol: leverage}))
 
@@ -343,9 +343,6 @@ class Exchange:
         )
         if grows and account.available([*others, order]) < ZERO:
             raise Refusal(110007, "ab not enough for new order")
-
-    def _short(self) -> bool:
-        return self.books.account.available(self.books.live()) < ZERO
 
     def _take_over(self, order: Order, changed: Order) -> None:
         order.quantity, order.price = changed.quantity, changed.price
