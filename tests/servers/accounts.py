@@ -12,10 +12,13 @@ import hmac
 import json
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from aiohttp import WSMsgType, web
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 KRAKEN_SECRET = base64.b64encode(b"planted kraken secret, 32 bytes!").decode()
 
@@ -53,8 +56,19 @@ class Account:
     def quoting(self, text: str, key: str) -> str:
         return f"{text} (you sent {key})" if self.echo else text
 
-    def signature(self, message: str, algorithm: str = "sha256") -> bytes:
-        return hmac.new(self.secret.encode(), message.encode(), algorithm).digest()
+    def signature(self, message: str) -> bytes:
+        return hmac.new(self.secret.encode(), message.encode(), "sha256").digest()
+
+    def signed(self, message: str, signature: str) -> bool:
+        """Whether `signature` is this account's, by HMAC or by an Ed25519 key in PEM."""
+        if not self.secret.startswith("-----"):
+            return signature == self.signature(message).hex()
+        key: Any = load_pem_private_key(self.secret.encode(), None)
+        try:
+            key.public_key().verify(base64.b64decode(signature), message.encode())
+        except InvalidSignature:
+            return False
+        return True
 
 
 def bybit(account: Account) -> web.Application:
@@ -197,7 +211,7 @@ def binance(account: Account) -> web.Application:
         account.asked.append((request.path, key))
         query, _, signature = request.rel_url.raw_query_string.partition("&signature=")
         sent = int(dict(parse_qsl(query))["timestamp"])
-        if key != account.key or signature != account.signature(query).hex():
+        if key != account.key or not account.signed(query, unquote(signature)):
             words = account.quoting("Invalid API-key, IP, or permissions for action.", key)
             return web.json_response({"code": -2015, "msg": words}, status=401)
         if abs(sent - account.now() * 1000) > 5000:
@@ -258,6 +272,46 @@ def kraken(account: Account) -> web.Application:
     app.router.add_get("/0/public/Time", moment)
     app.router.add_get("/0/public/AssetPairs", pairs)
     app.router.add_post("/0/private/GetApiKeyInfo", about)
+    return app
+
+
+def kraken_futures(account: Account) -> web.Application:
+    def success(**more: Any) -> web.Response:
+        moment = datetime.fromtimestamp(account.now(), UTC).isoformat(timespec="milliseconds")
+        told = moment.replace("+00:00", "Z")
+        return web.json_response({"result": "success", "serverTime": told, **more})
+
+    async def fees(request: web.Request) -> web.Response:
+        return success(feeSchedules=[])
+
+    async def instruments(request: web.Request) -> web.Response:
+        levels = [{"contracts": 0, "initialMargin": 0.02, "maintenanceMargin": 0.01}]
+        found = {
+            "symbol": "PI_ETHUSD", "type": "futures_inverse", "underlying": "rr_ethusd",
+            "tickSize": 0.05, "contractSize": 1, "tradeable": True, "impactMidSize": 100.0,
+            "maxPositionSize": 1000000.0, "openingDate": "2018-08-31T00:00:00Z",
+            "marginLevels": levels, "contractValueTradePrecision": 0, "postOnly": False,
+            "feeScheduleUid": "a", "mtf": True, "base": "ETH", "quote": "USD", "pair": "ETH:USD",
+        }  # fmt: skip
+        return success(instruments=[found])
+
+    async def wallets(request: web.Request) -> web.Response:
+        key = request.headers["APIKey"]
+        account.asked.append((request.path, key))
+        message = request.path.removeprefix("/derivatives")
+        digest = hashlib.sha256(f"{request.headers.get('Nonce', '')}{message}".encode()).digest()
+        secret = base64.b64decode(account.secret)
+        signed = base64.b64encode(hmac.new(secret, digest, "sha512").digest()).decode()
+        if key != account.key or request.headers["Authent"] != signed:
+            words = account.quoting("authenticationError", key)
+            return web.json_response({"result": "error", "error": words})
+        cash = {"type": "cashAccount", "balances": {"eth": 1.5}}
+        return success(accounts={"cash": cash})
+
+    app = web.Application()
+    app.router.add_get("/derivatives/api/v3/feeschedules", fees)
+    app.router.add_get("/derivatives/api/v3/instruments", instruments)
+    app.router.add_get("/derivatives/api/v3/accounts", wallets)
     return app
 
 
