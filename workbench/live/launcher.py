@@ -17,6 +17,8 @@ from workbench.adapters.redaction import child_environment
 from workbench.core.errors import StudyError, WorkbenchError
 from workbench.core.files import make_folder, write_text
 from workbench.core.project import Project
+from workbench.live import redis_server
+from workbench.live.connections import connections
 from workbench.live.handle import Node
 from workbench.live.supervisor import MAX_RESTARTS
 from workbench.study import Study
@@ -109,6 +111,10 @@ def _request(study: Study, project: Project, node: Node) -> dict[str, Any]:
         inputs = [(index, [str(file) for file in files]) for index, (_, files) in enumerate(found)]
     speed = (replays[0].model_extra or {}).get("speed", 1) if replays else 1
     path = socket_path(node)
+    remembers = study.live.persistence == "redis"
+    if remembers and replays:
+        message = "a replay begins anew each time, there is nothing to remember: leave it at 'none'"
+        raise study.error(message, "live", "persistence")
     return {
         "folder": str(node.folder),
         "lock": str(project.gateway / "locks" / f"trader-{study.trader}.lock"),
@@ -123,27 +129,10 @@ def _request(study: Study, project: Project, node: Node) -> dict[str, Any]:
             "study": study.to_dict(),
             "inputs": inputs,
             "speed": speed,
-            "connections": _connections(study),
+            "connections": connections(study, project),
+            "redis": redis_server.find(project).to_dict() if remembers else None,
         },
     }
-
-
-def _connections(study: Study) -> list[dict[str, Any]]:
-    """Resolve the study's real adapters; credentials travel on through pipes only."""
-    from workbench.adapters import clients, secrets
-
-    found = []
-    for client in clients(study):
-        stored = secrets.get(client.adapter, client.environment)
-        found.append(
-            {
-                "adapter": client.adapter,
-                "side": client.config.side,
-                "settings": client.settings,
-                "credentials": {name: secret.reveal() for name, secret in stored.items()},
-            }
-        )
-    return found
 
 
 def socket_path(node: Node) -> Path:

@@ -11,7 +11,15 @@ from nautilus_trader.adapters.sandbox import (
     SandboxExecutionClientConfig,
     SandboxExecutionClientFactory,
 )
-from nautilus_trader.common import Environment, FileWriterConfig, LoggerConfig, LogLevel
+from nautilus_trader.common import (
+    CacheConfig,
+    Environment,
+    FileWriterConfig,
+    LoggerConfig,
+    LogLevel,
+    SerializationEncoding,
+)
+from nautilus_trader.infrastructure import RedisCacheConfig
 from nautilus_trader.live import LiveNode, LiveRiskEngineConfig
 from nautilus_trader.model import (
     AccountId,
@@ -84,6 +92,8 @@ class Plan:
         Of the replay, times real time; infinite for as fast as orders settle.
     connections
         The real adapters.
+    redis
+        Where orders and positions outlive the process; None for nowhere.
 
     """
 
@@ -93,6 +103,7 @@ class Plan:
     inputs: Sequence[Input]
     speed: float
     connections: Sequence[Connection]
+    redis: Mapping[str, Any] | None = None
 
 
 def tape(plan: Plan) -> Tape | None:
@@ -145,6 +156,15 @@ def build(plan: Plan, played: Tape | None) -> LiveNode:
             builder = builder.add_simulated_exec_client(
                 spec.name, SandboxExecutionClientFactory(), _sandbox(spec, study)
             )
+    if plan.redis:
+        builder = (
+            builder.with_cache_config(
+                CacheConfig(encoding=SerializationEncoding.JSON, persist_account_events=True)
+            )
+            .with_cache_database_factory(RedisCacheConfig(**plan.redis))
+            .with_load_state(True)
+            .with_save_state(True)
+        )
     # A simulated account has nothing to be reconciled with.
     return builder.with_reconciliation(not simulated).build()
 

@@ -37,17 +37,20 @@ class Desk(Strategy):
         looks: Sequence[Callable[[], None]],
         on_error: Callable[[str], None],
         on_lag: Callable[[float], None],
+        on_started: Callable[[], None],
     ) -> None:
         """Hand over what it works with; call before the node runs.
 
         `looks` are called twice a second on the engine's thread, `on_error` if one of them raises,
-        `on_lag` with the seconds a timer was late.
+        `on_lag` with the seconds a timer was late, `on_started` once reconciliation is done.
         """
         self._study, self._recorder, self._tape, self._control = study, recorder, tape, control
         self._looks, self._on_error, self._on_lag = looks, on_error, on_lag
+        self._on_started = on_started
 
     def on_start(self) -> None:
-        """Start its timers."""
+        """Say what is there again after a restart, start its timers."""
+        self._on_started()
         self.clock.set_timer("desk-drain", _DRAIN, callback=self._drain)
         self.clock.set_timer("desk-look", _LOOK, callback=lambda _: self._look())
         if self._tape is not None:

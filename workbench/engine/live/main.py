@@ -28,6 +28,7 @@ from workbench.engine.live.control import Control
 from workbench.engine.live.desk import DESK, Desk
 from workbench.engine.live.guard import Guard, guarded
 from workbench.engine.live.limits import Limits, Market
+from workbench.engine.live.memory import Memory
 from workbench.engine.live.observe import Recorder, observed
 from workbench.engine.live.risk import Flattener
 from workbench.engine.live.telemetry import Telemetry
@@ -92,12 +93,14 @@ class Node:
         plan = self._plan()
         played = assemble.tape(plan)
         loaded = strategy.load(self._study, self._project)
+        memory = Memory(read(self._recorder.journal.path))
+        memory.register_currencies()
         node = assemble.build(plan, played)
-        self._handle = node.handle()
+        self._handle, cache = node.handle(), node.cache
         if played:
             played.unsettled = lambda: bool(self._recorder.awaited)
             played.on_end = lambda: self._recorder.note("feed.ended", feed="replay")
-        guard = Guard(Limits(self._study.risk, Market(node.cache)), self._recorder)
+        guard = Guard(Limits(self._study.risk, Market(cache)), self._recorder)
         desk: Any = observed(guarded(Desk, guard), self._recorder)()
         strategies: dict[str, Any] = {DESK: desk}
         flattener = Flattener(desk, strategies, guard)
@@ -108,9 +111,10 @@ class Node:
             flatten=flattener.start,
             past=read(self._recorder.journal.path),
         )
-        telemetry = Telemetry(
-            self._recorder, node.cache, guard.limits.market, desk.equity, desk.feeds
-        )
+        live = self._study.live
+        assert live is not None
+        kept = not any(each.adapter == "sandbox" for each in live.execution)
+        telemetry = Telemetry(self._recorder, cache, guard.limits.market, desk.equity, desk.feeds)
         self._recorder.listeners += [watchman.noted, telemetry.noted]
         control = Control(
             Path(self._request["socket"]),
@@ -124,10 +128,16 @@ class Node:
             self._recorder,
             played,
             control,
-            (watchman.look, flattener.look, telemetry.look),
+            (
+                lambda: memory.note_currencies(cache, self._recorder),
+                watchman.look,
+                flattener.look,
+                telemetry.look,
+            ),
             # Limits that nobody watches are none.
             lambda reason: guard.set_state("halted", reason, "workbench"),
             telemetry.lag,
+            lambda: memory.tell(cache, self._recorder, kept=kept),
         )
         user = observed(guarded(loaded.strategy, guard), self._recorder)
         kind = supervised(user, self._failure)
@@ -169,6 +179,7 @@ class Node:
             ],
             speed=math.inf if speed == "max" else float(speed),
             connections=[assemble.Connection(**each) for each in request["connections"]],
+            redis=request["redis"],
         )
 
     def _watch_supervisor(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from nautilus_trader.model import OrderSide
+
 from workbench.core.errors import InputError, Issue
 from workbench.engine.live.control import Operation
 from workbench.engine.live.guard import Guard
@@ -45,7 +47,7 @@ class Flattener:
         """Close what is still open; called now and then."""
         if not self._under_way or self._desk.cache.orders_inflight():
             return
-        if not self._desk.cache.positions_open() and not self._desk.cache.orders_open():
+        if not self._open() and not self._desk.cache.orders_open():
             self._under_way = False
             self._guard.recorder.note("risk.flat")
         else:
@@ -53,11 +55,27 @@ class Flattener:
 
     def _close(self) -> None:
         def act() -> None:
-            for position in self._desk.cache.positions_open():
-                owner = self._strategies.get(str(position.strategy_id), self._desk)
-                owner.close_position(position, reduce_only=True)
+            for position in self._open():
+                owner = self._strategies.get(str(position.strategy_id))
+                if owner is not None:
+                    owner.close_position(position, reduce_only=True)
+                else:  # of nobody here: the venue nets what the desk sends against it
+                    side = OrderSide.SELL if position.side.name == "LONG" else OrderSide.BUY
+                    order = self._desk.order_factory.market(
+                        position.instrument_id, side, position.quantity, reduce_only=True
+                    )
+                    self._desk.submit_order(order)
 
         self._guard.closing(act)
+
+    def _open(self) -> list[Any]:
+        """Return the open positions of instruments that are not flat in sum."""
+        market = self._guard.limits.market
+        return [
+            position
+            for position in self._desk.cache.positions_open()
+            if market.position(position.instrument_id)
+        ]
 
 
 def operations(guard: Guard, watch: Watchman, flattener: Flattener) -> dict[str, Operation]:

@@ -1,0 +1,137 @@
+"""What a node knew before it was restarted, and what of it is there again.
+
+Native nodes get orders, positions and strategy state back from Redis and reconcile them with the
+venue before any strategy starts. A replay and a simulated account begin anew: what they held is
+told, never passed over in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.model import Currency, CurrencyType
+
+from workbench.core.journal import Entry
+from workbench.engine.live.limits import signed
+from workbench.engine.live.observe import Recorder
+
+_ENDS = {"denied", "rejected", "canceled", "expired"}
+
+
+class Memory:
+    """Orders and positions by the journal, held against the engine's once it runs.
+
+    Parameters
+    ----------
+    past
+        The journal so far.
+
+    """
+
+    def __init__(self, past: Iterable[Entry]) -> None:
+        self._open: dict[str, Decimal] = {}  # order: units not yet filled
+        self._positions: dict[str, tuple[str, Decimal]] = {}  # position: instrument, signed units
+        self._currencies: dict[str, dict[str, Any]] = {}
+        self._told = False
+        for entry in past:
+            group, _, what = entry["type"].partition(".")
+            if group == "order" and "data" in entry:
+                self._order(what, entry["data"])
+            elif group == "position":
+                self._position(what, entry["data"])
+            elif entry["type"] == "memory.lost":
+                self._open, self._positions = {}, {}
+            elif entry["type"] == "memory.currencies":
+                self._currencies = entry["currencies"]
+
+    def _order(self, what: str, data: dict[str, Any]) -> None:
+        name = data["client_order_id"]
+        if what == "initialized":
+            self._open[name] = Decimal(data["quantity"])
+        elif what == "filled" and name in self._open:
+            self._open[name] -= Decimal(data["last_qty"])
+            if self._open[name] <= 0:
+                del self._open[name]
+        elif what in _ENDS:
+            self._open.pop(name, None)
+
+    def _position(self, what: str, data: dict[str, Any]) -> None:
+        if what == "closed":
+            self._positions.pop(data["position_id"], None)
+        else:
+            units = Decimal(data["quantity"]).copy_sign(Decimal(str(data["signed_qty"])))
+            self._positions[data["position_id"]] = (data["instrument_id"], units)
+
+    def register_currencies(self) -> None:
+        """Make the engine know the currencies of last time, before it reads its database.
+
+        It drops a position whose coin it does not know, and learns coins from the venue only later.
+        """
+        for code, values in self._currencies.items():
+            kind = CurrencyType.from_str(values["kind"])
+            currency = Currency(code, values["precision"], values["iso4217"], values["name"], kind)
+            Currency.register(currency, overwrite=False)
+
+    def note_currencies(self, cache: Any, recorder: Recorder) -> None:
+        """Note the currencies of what is held or ordered, if they have changed."""
+        held = [*cache.positions_open(), *cache.orders_open(), *cache.orders_inflight()]
+        found = dict(self._currencies)
+        for name in {str(each.instrument_id): each.instrument_id for each in held}.values():
+            instrument = cache.instrument(name)
+            for kind in ("base_currency", "quote_currency", "settlement_currency", "currency"):
+                currency = getattr(instrument, kind, None)
+                if currency is not None:
+                    found[currency.code] = {
+                        "precision": currency.precision,
+                        "iso4217": currency.iso4217,
+                        "name": currency.name,
+                        "kind": currency.currency_type.name,
+                    }
+        if found != self._currencies:
+            self._currencies = found
+            recorder.note("memory.currencies", currencies=found)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to remember."""
+        return not self._open and not self._positions
+
+    def tell(self, cache: Any, recorder: Recorder, *, kept: bool) -> None:
+        """Note once what is there again, what is not, and what reconciliation changed.
+
+        Parameters
+        ----------
+        cache
+            The engine's, after reconciliation.
+        recorder
+            Of the node's journal.
+        kept
+            Whether orders and positions have a memory: a venue, or Redis.
+
+        """
+        if self._told or (self.empty and not cache.orders() and not cache.positions_open()):
+            self._told = True
+            return
+        self._told = True
+        orders = {str(each.client_order_id) for each in cache.orders_open()}
+        positions = {str(each.id): signed(each) for each in cache.positions_open()}
+        changes = [
+            *(f"order {name} is no longer open" for name in sorted(self._open.keys() - orders)),
+            *(f"order {name} was not known" for name in sorted(orders - self._open.keys())),
+            *self._changed(positions),
+        ]
+        content = {"orders": sorted(orders), "positions": {k: str(v) for k, v in positions.items()}}
+        if not kept:
+            if not self.empty:
+                recorder.note("memory.lost", content, changes=changes)
+            return
+        recorder.note("memory.restored", content, changes=changes)
+
+    def _changed(self, now: dict[str, Decimal]) -> Iterable[str]:
+        for name, (instrument, units) in sorted(self._positions.items()):
+            if now.get(name, Decimal(0)) != units:
+                yield f"position {name} of {instrument} was {units}, is {now.get(name, Decimal(0))}"
+        for name in sorted(now.keys() - self._positions.keys()):
+            yield f"position {name} is {now[name]}, and was not known"

@@ -1,0 +1,120 @@
+"""From a study's adapters to what the engine connects with: settings, addresses, credentials.
+
+Practice and real never mix. A practice study takes its address and its keys from the venue that
+announced itself in the project, and only if that is on this machine; a testnet or live study takes
+keys from the store and refuses an address on this machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from workbench.adapters import Client, clients, secrets
+from workbench.core.errors import StudyError
+from workbench.core.project import Project
+from workbench.study import Study
+
+ANNOUNCED = "venue.json"
+"""In ``.gateway/``: address and keys of the practice venue that runs; its owner's eyes only."""
+
+# Where an adapter's sockets are, below its address. Others take the address as it is.
+_PATHS = {
+    "bybit": {
+        "base_url_ws_public": "/v5/public/linear",
+        "base_url_ws_private": "/v5/private",
+        "base_url_ws_trade": "/v5/trade",
+    }
+}
+
+
+def connections(study: Study, project: Project) -> list[dict[str, Any]]:
+    """Return adapter, side, settings and plain credentials of each; for a pipe, never for a file.
+
+    Raises
+    ------
+    StudyError
+        If a practice study finds no practice venue, or a real one an address on this machine.
+
+    """
+    assert study.live is not None
+    practice = study.live.environment == "practice"
+    found = []
+    url: str | None
+    websocket: str | None
+    for client in clients(study):
+        if practice:
+            url, websocket, credentials = _practice(study, client, project)
+        else:
+            url, websocket = _addresses(study, client)
+            stored = secrets.get(client.adapter, client.environment)
+            credentials = {name: secret.reveal() for name, secret in stored.items()}
+        found.append(
+            {
+                "adapter": client.adapter,
+                "side": client.config.side,
+                "settings": client.settings | dict(_fields(client, url, websocket)),
+                "credentials": credentials,
+            }
+        )
+    return found
+
+
+def _practice(study: Study, client: Client, project: Project) -> tuple[str, str, dict[str, str]]:
+    """Return address and keys of the practice venue."""
+    path = ("live", client.section, client.index, "adapter")
+    if client.adapter != "bybit":
+        message = f"the practice venue speaks Bybit's protocol: use bybit, not {client.adapter}"
+        raise study.error(message, *path)
+    try:
+        venue = json.loads((project.gateway / ANNOUNCED).read_text())
+    except (OSError, ValueError):
+        message = "no practice venue runs in this project. Start one: workbench venue serve"
+        raise study.error(message, *path) from None
+    for address in (venue["url"], venue["websocket"]):
+        if not on_this_machine(address):
+            raise study.error(f"{address} is not on this machine: no practice venue is", *path)
+    keys = {"api_key": venue["key"], "api_secret": venue["secret"]}
+    return venue["url"], venue["websocket"], keys
+
+
+def _addresses(study: Study, client: Client) -> tuple[str | None, str | None]:
+    """Return the addresses the environment sets instead of the venue's own."""
+    variable = f"WORKBENCH_URL_{client.adapter.upper()}"
+    found = os.environ.get(variable) or None, os.environ.get(f"{variable}_WS") or None
+    for name, address in zip((variable, f"{variable}_WS"), found, strict=True):
+        if address and on_this_machine(address):
+            assert study.live is not None
+            message = (
+                f"{name} points at this machine, but live.environment is "
+                f"{study.live.environment}: for a practice venue it is 'practice'"
+            )
+            raise StudyError(study.issue(message, "live", client.section, client.index, "adapter"))
+    return found
+
+
+def _fields(client: Client, url: str | None, websocket: str | None) -> Iterator[tuple[str, str]]:
+    """Yield the config's address fields that are to be set."""
+    paths = _PATHS.get(client.adapter, {})
+    for item in client.config.fields:
+        if item.role != "address":
+            continue
+        if "ws" in item.name.split("_") and websocket:
+            yield item.name, websocket.rstrip("/") + paths.get(item.name, "")
+        elif "http" in item.name.split("_") and url:
+            yield item.name, url.rstrip("/")
+
+
+def on_this_machine(address: str) -> bool:
+    """Say whether an address is a loopback one."""
+    host = urlsplit(address).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
