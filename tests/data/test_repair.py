@@ -274,6 +274,21 @@ def test_overlaps_of_files_that_agree(project: Project, how: str) -> None:
     undone(project, report, before)
 
 
+def test_of_two_files_that_agree_the_one_a_provider_gave_is_kept(project: Project) -> None:
+    know(project)
+    path = store(dataset(project), part(200, 300))
+    foreign = path.with_name(file_name((START, START + 599 * MINUTE)))
+    put(foreign, part(0, 600))  # as the engine writes: without a source
+    before = snapshot(project)
+    report = repaired(project)
+    assert codes(report) == set()
+    files = dataset(project).files()
+    assert [file.provider for file in files] == ["", "bybit", ""]
+    assert [file.rows for file in files] == [200, 100, 300]
+    assert stored(project).equals(part(0, 600).replace_schema_metadata(None))
+    undone(project, report, before)
+
+
 def test_overlaps_of_files_that_differ_are_left(project: Project) -> None:
     know(project)
     path = store(dataset(project), part(0, 300))
@@ -351,6 +366,7 @@ def test_the_engines_own_consolidation_changes_the_rows_and_ours_does_not(
     counts = damage.in_process(CONSOLIDATE_TWICE, *arguments).split()
     assert counts[-1] != "36"
     assert rows_hash(stored(project, identity=identity)) != rows_hash(rows)
+    assert {file.provider for file in where.files()} == {""}
     assert "overlap" in codes(data.diagnose((), project))
     assert codes(repaired(project), "error") == set()  # the copies agree, so they go
     assert rows_hash(stored(project, identity=identity)) == rows_hash(rows)
@@ -802,7 +818,7 @@ def test_the_command(project: Project) -> None:
     assert snapshot(project) == before
     text = command(project)
     assert text.returncode == 1
-    assert "1 datasets, 1 files, 300 rows: 1 error, 1 note\n" in text.stdout
+    assert "1 dataset, 1 file, 300 rows: 1 error, 1 note\n" in text.stdout
 
 
 @pytest.mark.parametrize(

@@ -117,13 +117,20 @@ def _print(report: Report) -> None:
         elif each.advice:
             say(f"         {each.advice}")
     counts = {word: sum(each.severity == kind for each in report.findings) for kind, word in _WORDS}
-    found = ", ".join(f"{n} {word}{'s' * (n != 1)}" for word, n in counts.items() if n)
-    looked = f"{report.datasets} datasets, {report.files:,} files, {report.rows:,} rows"
+    found = ", ".join(_counted(n, word) for word, n in counts.items() if n)
+    looked = ", ".join(
+        _counted(n, what)
+        for n, what in ((report.datasets, "dataset"), (report.files, "file"), (report.rows, "row"))
+    )
     say(f"{looked}: {found or 'nothing is wrong'}")
     if report.undo:
         note(f"to undo the repairs: workbench data doctor --undo {report.undo}")
     elif any(each.repair for each in report.findings) and not report.repaired:
         note("to repair what is safe to repair: workbench data doctor --repair")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 _WORDS = (("error", "error"), ("warning", "warning"), ("info", "note"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.core.errors import Cancelled, InputError, choices
 from workbench.core.progress import OnProgress, Progress, ShouldStop, ignore, never
 from workbench.core.project import Project
-from workbench.data.catalog import Dataset
+from workbench.data.catalog import Dataset, inspect
 from workbench.data.doctor import layout
 from workbench.data.doctor.examination import Examiner, Health, Settings
 from workbench.data.doctor.findings import Finding, Report, finding
@@ -95,14 +95,19 @@ class Examination:
         Of the catalog.
     settings
         See there.
-    should_stop
-        Asked between batches of rows.
+    on_progress, should_stop
+        See `workbench.core.progress`.
+    total
+        Rows to come in all.
 
     """
 
     instruments: Instruments
     settings: Settings
-    should_stop: ShouldStop = never
+    on_progress: OnProgress
+    should_stop: ShouldStop
+    total: int
+    _done: int = 0
     _hours: dict[str, Hours] = field(default_factory=dict)
 
     def known(self, dataset: Dataset) -> Known | None:
@@ -120,7 +125,12 @@ class Examination:
         if calendar:
             hours = self._hours.setdefault(calendar, Hours(calendar))
             pauses = Pauses(dataset.kind, dataset.identity, hours)
-        examiner = Examiner(dataset, known, self.settings, pauses, self.should_stop)
+
+        def on_rows(count: int) -> None:
+            self._done += count
+            self.on_progress(Progress(dataset.identity, self._done, self.total, "rows"))
+
+        examiner = Examiner(dataset, known, self.settings, pauses, self.should_stop, on_rows)
         paths = sorted(dataset.folder.glob("*.parquet"), key=_by_time)
         healths = [health for path in paths if (health := examiner.examine(path))]
         report.datasets += 1
@@ -239,14 +249,13 @@ def diagnose(
     if selection.whole:
         report.add([*layout.examine_layout(project), *instruments.findings])
     report.add(layout.legacy_finding(folder) for folder in selection.legacy)
-    examination = Examination(instruments, settings, should_stop)
-    for number, dataset in enumerate(selection.datasets):
+    files = [path for dataset in selection.datasets for path in dataset.folder.glob("*.parquet")]
+    total = sum(inspect(path, (0, 0)).rows for path in files)
+    examination = Examination(instruments, settings, on_progress, should_stop, total)
+    for dataset in selection.datasets:
         if should_stop():
             raise Cancelled
-        on_progress(Progress(dataset.identity, number, len(selection.datasets), "datasets"))
         examination.dataset(dataset, report)
-    total = len(selection.datasets)
-    on_progress(Progress("the catalog", total, total, "datasets"))
     return report
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +131,8 @@ class Examiner:
         Takes the times of the rows; None not to look for gaps.
     should_stop
         Asked between batches.
+    on_rows
+        Told how many rows were read, batch by batch.
 
     """
 
@@ -141,9 +143,10 @@ class Examiner:
         settings: Settings,
         pauses: Pauses | None,
         should_stop: ShouldStop,
+        on_rows: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._dataset, self._known, self._settings = dataset, known, settings
-        self._pauses, self._should_stop = pauses, should_stop
+        self._pauses, self._should_stop, self._on_rows = pauses, should_stop, on_rows
         self._name = f"{dataset.kind}/{dataset.identity}"
 
     def examine(self, path: Path) -> Health | None:
@@ -233,6 +236,7 @@ class Examiner:
                 raise pa.ArrowInvalid(f"column {empty[0]} has empty cells")
             if rows.num_rows:
                 yield rows
+            self._on_rows(rows.num_rows)
         if left:  # a damaged page header: batches end early, without an error
             raise pa.ArrowInvalid(f"{counted(left, 'row')} of {source.metadata.num_rows:,} missing")
 

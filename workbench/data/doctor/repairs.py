@@ -163,6 +163,8 @@ class _Work:
 
     def dataset(self, dataset: Dataset, *, consolidate: bool) -> None:
         """Repair one dataset in the engine's layout."""
+        if self._should_stop():
+            raise Cancelled
         known = self._instruments.known.get(instrument_of(dataset))
         with dataset.locked():
             surgeon = Surgeon(dataset, known, self._journal, self._should_stop)

@@ -22,7 +22,7 @@ from workbench.data.doctor.overlaps import overlapping
 from workbench.data.doctor.repeats import CHECKED, duplicates
 from workbench.data.doctor.steps import link_or_copy
 from workbench.data.doctor.tally import counted
-from workbench.data.intervals import Interval, clip, file_name, parse_file_name, shown
+from workbench.data.intervals import Interval, clip, file_name, missing, parse_file_name, shown
 from workbench.data.rows import add_hashes, row_hashes, rows_hash, times
 from workbench.study.datasets import Kind
 
@@ -178,29 +178,28 @@ class Surgeon:
         return one.num_rows == other.num_rows and rows_hash(one) == rows_hash(other)
 
     def _trim(self, first: Health, second: Health) -> None:
-        """Let go of what the second file has in common with the first."""
-        one, other = first.file.interval, second.file.interval
-        if one[0] == other[0] and (one[1] < other[1] or not first.file.provider):
-            first, second, one, other = second, first, other, one
-        common = clip(one, other)
+        """Cut what both files hold out of one of them."""
+        keep, cut = _which(first, second)
+        common = clip(keep.file.interval, cut.file.interval)
         assert common is not None
-        path = second.file.path
-        together = first.rows + second.rows, add_hashes(first.hash, second.hash)
-        message = f"{shown(common)} is covered by {first.file.path.name} with the same rows"
-        if other[1] <= one[1]:
-            change = (together[0], first.rows), (together[1], first.hash)
-            self._step("trim", f"{message}: removed", second, old=[path], change=change)
-            return
-        rest = (one[1] + 1, other[1])
-        rows = read_rows([second.file], rest)
-        digest = rows_hash(rows)
-        target = path.with_name(file_name(rest))
-        staged = self._journal.stage(target.name)
-        self._write(staged, path, rows, digest)
-        after = first.rows + rows.num_rows, add_hashes(first.hash, digest)
-        change = (together[0], after[0]), (together[1], after[1])
-        new = [(staged, target)]
-        self._step("trim", f"{message}: cut off", second, old=[path], new=new, change=change)
+        rows, digest = keep.rows, keep.hash
+        new = []
+        for rest in missing(cut.file.interval, [keep.file.interval]):
+            part = read_rows([cut.file], rest)
+            target = cut.file.path.with_name(file_name(rest))
+            staged = self._journal.stage(target.name)
+            self._write(staged, cut.file.path, part, rows_hash(part))
+            rows, digest = rows + part.num_rows, add_hashes(digest, rows_hash(part))
+            new.append((staged, target))
+        self._step(
+            "trim",
+            f"{shown(common)} is in {keep.file.path.name} too, with the same rows: "
+            + ("cut off" if new else "removed"),
+            cut,
+            old=[cut.file.path],
+            new=new,
+            change=((keep.rows + cut.rows, rows), (add_hashes(keep.hash, cut.hash), digest)),
+        )
 
     def _convert(self) -> None:
         """Convert files 1.x left among the engine's own: order books lie in the same folder."""
@@ -236,6 +235,15 @@ def is_sound(health: Health) -> bool:
     """Whether a file's name, order and rows are right, so that it may be compared with others."""
     good = health.fault is None and health.named and health.inside
     return good and health.ordered and health.intact and not health.duplicates
+
+
+def _which(first: Health, second: Health) -> tuple[Health, Health]:
+    """Return which of two files that overlap is kept whole, and which is cut."""
+    if bool(first.file.provider) != bool(second.file.provider):
+        # Only what is known to come from a provider is of use to a study.
+        return (first, second) if first.file.provider else (second, first)
+    inside = first.file.interval[0] == second.file.interval[0]  # and it ends earlier
+    return (second, first) if inside else (first, second)
 
 
 def migrate(journal: Journal, dataset: Dataset, folder: Path, files: list[Path]) -> Repaired:
