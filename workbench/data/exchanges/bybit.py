@@ -169,6 +169,9 @@ class BybitProvider(ExchangeProvider):
         # The file of a day is there some hours after its end.
         return (market.now - _DAY // 4) // _DAY * _DAY - 1
 
+    def too_late(self, spec: DataSpec) -> str:  # noqa: D102
+        return "It publishes trades as a file a day, some hours after its end" if spec.ticks else ""
+
     async def candles(  # noqa: D102
         self, session: Session, market: Market, bars: str, first: int, last: int
     ) -> dict[int, Candle]:

@@ -222,7 +222,7 @@ class KrakenProvider(ExchangeProvider):
     async def _futures_trades(
         self, session: Session, market: Market, after: int, check: Check
     ) -> list[Trade]:
-        since = after // _MS + 1
+        since = after // _MS
 
         def read(answer: Any) -> list[Trade]:
             found = []
@@ -241,12 +241,14 @@ class KrakenProvider(ExchangeProvider):
                     )
                 )
             # Whether `since` itself is inside is not documented.
+            if found and found[0].ts < since * _MS:
+                raise Trouble("it answered with trades of another time")
             found = [trade for trade in found if trade.ts > after]
             check(found)
             return found
 
         path = f"/api/history/v3/market/{market.symbol}/executions"
-        params = {"since": since - 1, "sort": "asc", "count": _PAGE_TRADES}
+        params = {"since": since, "sort": "asc", "count": _PAGE_TRADES}
         return (await session.get(_FUTURES_API, path, params, read)).content
 
 

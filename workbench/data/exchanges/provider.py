@@ -6,12 +6,13 @@ import asyncio
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from workbench.core.errors import Cancelled, DataError, Issue, choices
 from workbench.core.progress import OnProgress, Progress, ShouldStop
 from workbench.core.project import Project
+from workbench.data.exchanges import session as asking
 from workbench.data.exchanges.columns import Candle, bar_rows, join, spans, trade_rows
 from workbench.data.exchanges.service import Refused, Service
 from workbench.data.exchanges.session import Session, together
@@ -34,6 +35,7 @@ _SETTLED = 60 * 10**9
 _WEEK = 7 * 86_400 * 10**9
 _MONDAY = 4 * 86_400 * 10**9  # 1970-01-01 was a Thursday
 _SHOWN = 5
+_SOME = 100  # bars that cannot all be missing because nothing was traded
 _VERSION = 1  # raised when rows of before differ from those fetched now
 
 
@@ -149,6 +151,10 @@ class ExchangeProvider(Provider):
         """Say what to do about a start before `oldest`."""
         return ""
 
+    def too_late(self, spec: DataSpec) -> str:  # noqa: ARG002
+        """Say what to do about an end after `newest`."""
+        return ""
+
     def check(self, item: Item) -> list[Issue]:  # noqa: D102
         spec = item.spec
         issues = [
@@ -226,7 +232,8 @@ class ExchangeProvider(Provider):
                 for chunk in make(session, item, market, request.interval, oldest):
                     done += chunk.rows.num_rows
                     report("")
-                    yield chunk
+                    arrived, session.bytes = session.bytes, 0
+                    yield replace(chunk, bytes=arrived)
             except Refused as error:
                 raise DataError(f"{self.name} refused {item.spec.identity}: {error}") from None
 
@@ -254,9 +261,12 @@ class ExchangeProvider(Provider):
             message = f"{self.name} lists no '{spec.instrument}'. {choices(spec.instrument, known)}"
             raise item.error(message, "instrument")
         oldest = await self.oldest(session, market, spec)
-        advice = self.too_early(spec)
-        if advice and spec.start_ns is not None and spec.start_ns < oldest:
-            raise item.error(f"{self.name} serves it from {iso(oldest)} on. {advice}", "start")
+        newest = self.newest(market, spec)
+        early, late = self.too_early(spec), self.too_late(spec)
+        if early and spec.start_ns is not None and spec.start_ns < oldest:
+            raise item.error(f"{self.name} serves it from {iso(oldest)} on. {early}", "start")
+        if late and spec.end_ns is not None and spec.end_ns > newest:
+            raise item.error(f"{self.name} serves it up to {iso(newest)}. {late}", "end")
         return market, oldest
 
     def _describe(self, market: Market) -> Description:
@@ -274,20 +284,26 @@ class ExchangeProvider(Provider):
         opens = _opens(spec.bars, interval, oldest)
         step, page = opens.step, market.product.page
         precise = self._describe(market)
-        begun = interval[0]
+        begun, done = interval[0], 0  # up to where chunks were made: time, and bars of `opens`
         for at in range(0, max(len(opens), 1), page * _PAGES):
             part = opens[at : at + page * _PAGES]
             windows = [part[start : start + page] for start in range(0, len(part), page)]
             candles: dict[int, Candle] = {}
             for found in session.run(self._windows(session, market, spec.bars, windows)):
                 candles |= found
-            rows = bar_rows(candles, step, spec.identity, spec.instrument, precise)
-            missing = spans([moment for moment in part if moment not in candles], step)
-            warnings = (*rows.warnings, *self._holes(spec.identity, missing, step))
             last = at + len(part) >= len(opens)
+            if not candles and not last:
+                continue  # covered only together with a bar that comes later
+            told = opens[done : at + len(part)]
+            if not candles and begun == interval[0] and len(told) >= _SOME:
+                what = f"none of the {len(told):,} bars that close {shown(interval)}"
+                raise DataError(f"{spec.identity}: {self.name} has {what}: nothing was stored")
+            rows = bar_rows(candles, step, spec.identity, spec.instrument, precise)
+            missing = spans([moment for moment in told if moment not in candles], step)
+            warnings = (*rows.warnings, *self._holes(spec.identity, missing, step))
             end = interval[1] if last else part[-1] + step
             yield Chunk((begun, end), rows.table, warnings)
-            begun = end + 1
+            begun, done = end + 1, at + len(part)
 
     async def _windows(
         self, session: Session, market: Market, bars: str, windows: Sequence[range]
@@ -300,6 +316,7 @@ class ExchangeProvider(Provider):
                 # What is missing is asked for until that brings nothing: a page may be shorter
                 # than it is documented to be.
                 while missing := [moment for moment in window if moment not in found]:
+                    await asyncio.sleep(asking.FIRST_PAUSE)
                     more = await self.candles(session, market, bars, missing[0], missing[-1])
                     if more.keys() <= found.keys():
                         break

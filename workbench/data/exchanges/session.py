@@ -72,6 +72,11 @@ class Session:
         Called as often, from the thread that waits, with what is being waited for (empty if that is
         just an answer).
 
+    Attributes
+    ----------
+    bytes
+        How many have come, unpacked.
+
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Session:
         import httpx
 
         self._should_stop, self._report = should_stop, report
+        self.bytes = 0
         self._waiting = ""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -205,6 +211,7 @@ class Session:
             raise InputError(f"{service.variable}: {error}") from None
         except httpx.RequestError as error:
             raise Trouble(_words(error)) from None
+        self.bytes += len(response.content)
         _judge(response)
         if used := response.headers.get(service.used or "-"):
             service.limit.told(int(used) if used.isdigit() else 0)

@@ -122,10 +122,11 @@ class ByOverlap(Walk):
             if known is not None and len(found) >= self._size:
                 moment = iso(known.ts)
                 raise DataError(f"more than a page of trades at {moment}: there is no way past it")
-            if known is not None or self._empty:
+            if self._empty:
                 self.through = self.last
             self._empty = True
             return Trades.of([])
+        self._empty = False
         if known is not None:
             self._size = min(self._size, max(self._length, 2))
         self._length = len(found)
