@@ -13,7 +13,6 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,9 +181,6 @@ class Orders:
         """Remove an order's files."""
         shutil.rmtree(order.folder, ignore_errors=True)
         order.path.unlink(missing_ok=True)
-        with suppress(OSError):
-            self._folder.rmdir()
-            self._folder.parent.rmdir()
 
 
 class Delivery:

@@ -135,9 +135,8 @@ class Client:
         with self.guarded():
             self.api = databento.Historical(key.reveal(), gateway=self.address)
         # The client tells of days of lesser quality so; they are asked for by `conditions`.
-        warnings.filterwarnings(
-            "ignore", category=databento.BentoWarning, module=r"workbench\.data\.databento"
-        )
+        quality = library("databento.common.error").BentoWarning
+        warnings.filterwarnings("ignore", category=quality, module=r"workbench\.data\.databento")
 
     @property
     def authorization(self) -> tuple[str, str]:

@@ -112,17 +112,10 @@ class Parts:
             match = _NAME.fullmatch(path.name)
             if match and span[0] <= int(match[1]) and int(match[2]) <= span[1]:
                 path.unlink(missing_ok=True)
-        self._sweep()
 
     def discard_file(self, path: Path) -> None:
         """Remove one download: its rows are in the catalog."""
         path.unlink(missing_ok=True)
-        self._sweep()
-
-    def _sweep(self) -> None:
-        with suppress(OSError):  # something else is still in it
-            self.folder.rmdir()
-            self.folder.parent.rmdir()
 
     def _examined(self, path: Path, query: Query, reader: Reader) -> Part | None:
         header = reader.header
