@@ -12,6 +12,7 @@ from workbench.core.style import (
     INK,
     MUTED,
     ORANGE,
+    drawn,
     framed,
     holoviews,
     naive,
@@ -126,8 +127,11 @@ class Preview(Picture):
             layers = [*(_candle_layers if self._candles else _quote_layers)(view.layers)]
             chart = fitted(hv.Overlay([*layers, self._touched(view)]), view, 0, ylabel="Price")
             number = "0,0." + "0" * self._precision if self._precision else "0,0"
-            found.append(framed(chart, view.title, number=number, height=_PRICE_HEIGHT,
-                                legend=self._quoted))  # fmt: skip
+            chart = framed(
+                chart, view.title, number=number, height=_PRICE_HEIGHT, legend=self._quoted
+            )
+            above = {"legend_position": "top"} if self._quoted else {}
+            found.append(drawn(chart, bokeh=above, matplotlib={}))
         bars = _rectangles("activity", view.layers, BAND)
         label = "Volume" if self._candles else _WORDS[self.series.kind].capitalize()
         layers = [bars] if prices else [bars, self._touched(view)]

@@ -178,11 +178,6 @@ def _rows_on_screen(figure: Any) -> None:
             tooltips=_TIPS, formatters={"@first": "datetime", "@last": "datetime"},
             attachment="above" if above else "below", visible=False,
         ))  # fmt: skip
-    for legend in figure.legend:
-        legend.update(
-            margin=4, padding=0, spacing=20, label_standoff=7, glyph_height=14, label_height=14,
-            glyph_width=22, background_fill_alpha=0,
-        )  # fmt: skip
     if len(figure.yaxis[0].ticker.ticks) > _TWO_AXES:
         axis = figure.xaxis[0]
         figure.add_layout(axis.clone(), "above")

@@ -226,7 +226,7 @@ class Drawn:
         for figure in self.figures:
             figure.x_range = self.figures[0].x_range
             _with_tools(figure)
-            figure.toolbar_inner = False  # it would lie on what is drawn
+            _with_legend_above(figure)
             if figure is not self.figures[0]:
                 figure.toolbar_location = None
             if dark:
@@ -263,6 +263,15 @@ def _with_tools(figure: Any) -> None:
             tool.modifiers = {"ctrl": True}
             figure.toolbar.active_scroll = tool
     figure.add_tools(BoxZoomTool(dimensions="width"))
+    figure.toolbar_inner = False  # it would lie on what is drawn
+
+
+def _with_legend_above(figure: Any) -> None:
+    for legend in figure.legend:
+        legend.update(
+            margin=4, padding=0, spacing=20, label_standoff=7, glyph_height=14, label_height=14,
+            glyph_width=22, background_fill_alpha=0,
+        )  # fmt: skip
 
 
 def layer(
