@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from workbench.core.environment import without_keys
+
 CANCEL_FILE = "cancel"
 """Anybody may make this file in a run's folder: the run is cancelled."""
 
@@ -44,6 +46,7 @@ def launch(kind: Kind = "worker") -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         # Ctrl-C in a terminal goes to the whole group: the child is told by us instead.
         start_new_session=True,
+        env=without_keys(),
     )
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from workbench.core.environment import without_keys
 from workbench.core.errors import InputError, Issue, StudyError
 from workbench.core.project import Project
 from workbench.engine.version import require
@@ -57,6 +58,7 @@ def _inspected(study: Study, project: Project) -> dict[str, Any]:
             [sys.executable, "-P", "-m", "workbench.engine.inspection"],
             input=json.dumps(request).encode(),
             capture_output=True,
+            env=without_keys(),
             cwd=project.root,
             timeout=TIMEOUT_SECONDS,
             check=False,
