@@ -165,8 +165,12 @@ class Faults:
     def listed(self) -> list[dict[str, Any]]:
         """Return the faults that have not come to their end."""
         found = [
-            {key: value for key, value in asdict(each).items() if key in KINDS[each.fault]}
-            | {"fault": each.fault}
+            {"fault": each.fault}
+            | {
+                key: str(value) if isinstance(value, Decimal) else value
+                for key, value in asdict(each).items()
+                if key in KINDS[each.fault]
+            }
             for each in self._waiting
         ]
         for where, until in self._silent.items():
