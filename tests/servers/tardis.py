@@ -9,6 +9,7 @@ import asyncio
 import datetime as dt
 import gzip
 import random
+import threading
 from typing import Any
 
 from aiohttp import web
@@ -113,8 +114,8 @@ class TardisServer(LocalServer):
         JSON answers of the instruments API, by ``exchange/symbol``.
     drip
         Seconds between pieces of 256 bytes of a file, to slow it down; None for at once.
-    dripping
-        Set once a slow file's first piece is out.
+    arriving
+        Set once the first piece of a slow file is out.
     head
         Whether HEAD is answered.
 
@@ -126,7 +127,7 @@ class TardisServer(LocalServer):
         self.keys = {KEY}
         self.instruments: dict[str, Any] = {}
         self.drip: float | None = None
-        self.dripping = asyncio.Event()
+        self.arriving = threading.Event()
         self.head = True
         app = web.Application(middlewares=[self.faults.middleware])
         app.router.add_get("/v1/exchanges/{exchange}", self._exchange)
@@ -203,7 +204,7 @@ class TardisServer(LocalServer):
         await answer.prepare(request)
         for start in range(0, 0 if request.method == "HEAD" else len(body), 256):
             await answer.write(body[start : start + 256])
-            self.dripping.set()
+            self.arriving.set()
             await asyncio.sleep(self.drip)
         return answer
 

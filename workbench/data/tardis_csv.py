@@ -87,7 +87,8 @@ def blocks(path: Path, shown: str, size: int = _BLOCK) -> Iterator[bytes]:
                 raise InputError(Issue(what, file=shown))
             plain.seek(0)
             with gzip.open(plain) if zipped else plain as file:
-                while block := file.read(size):
+                # Not `read`: of a file that is cut short it would give nothing of the last block.
+                while block := file.read1(size):
                     whole, newline, rest = (rest + block).rpartition(b"\n")
                     if newline:
                         yield whole + newline
@@ -121,7 +122,7 @@ def span(path: Path, shown: str) -> Interval | None:
     Raises
     ------
     InputError
-        If the file is not whole, or one of the two is no time.
+        If the file is not whole, one of the two is no time, or they are not in order.
 
     """
     first: bytes | None = None
@@ -135,7 +136,11 @@ def span(path: Path, shown: str) -> Interval | None:
         lines += len(here)
     if first is None:
         return None
-    return _moment(first, shown, 2), _moment(last, shown, lines)
+    start, end = _moment(first, shown, 2), _moment(last, shown, lines)
+    if end < start:
+        message = "local_timestamp is earlier than that of the first row: rows are in order of it"
+        raise InputError(Issue(message, file=shown, line=lines))
+    return start, end
 
 
 def _moment(line: bytes, shown: str, number: int) -> int:

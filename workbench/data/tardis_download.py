@@ -28,7 +28,11 @@ from workbench.core.progress import ShouldStop
 from workbench.data import tardis_api
 from workbench.data.tardis_api import DayFile
 
-_DISK = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+_DISK = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file may not grow that large",
+}
 
 
 def download(
@@ -155,8 +159,9 @@ async def _arrive(
     except HTTPError as error:
         raise _named(error, file, key) from None
     except (aiohttp.ClientError, OSError) as error:
-        reason = str(error) or ("no answer" if isinstance(error, TimeoutError) else repr(error))
-        raise DataError(f"Tardis's {file} could not be downloaded: {reason}") from None
+        said = " ".join(str(error).split())[:300]
+        reason = "the server says nothing" if isinstance(error, TimeoutError) else said
+        raise DataError(f"Tardis's {file} could not be downloaded: {reason or error!r}") from None
     finally:
         task.cancel()
         await asyncio.wait({task})  # it removes what has arrived of the file
