@@ -313,6 +313,15 @@ def test_names_strays_and_strangers(project: Project) -> None:
     assert named["unchecked"] == {"mark_prices"}
 
 
+def test_a_folder_of_another_name(project: Project) -> None:
+    path = clean(project)
+    path.parent.rename(path.parent.with_name("mine"))
+    before = damage.snapshot(project)
+    found = one(data.repair((), project), "identity")
+    assert found.advice == f"rename the folder to {BARS}"
+    assert damage.snapshot(project) == before
+
+
 def test_a_writer_at_work_leaves_no_strays(project: Project) -> None:
     path = clean(project)
     (path.parent / f".{path.name}.x1.tmp").write_bytes(b"half")

@@ -121,6 +121,22 @@ def test_order_and_duplicates(project: Project, how: str, rehash: bool) -> None:
     undone(project, report, before)
 
 
+def test_rows_that_only_hash_alike_are_not_dropped(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = clean(project, "trades")
+    rows = again(loaded(path), 5)
+    moment = rows["ts_init"].cast(pa.int64())[5].as_py()
+    put(path, change(rows, "ts_init", 7, moment))  # a third trade of that moment
+    before = snapshot(project)
+    monkeypatch.setattr(
+        "workbench.data.doctor.surgeon.row_hashes", lambda rows: np.zeros(len(rows), np.uint64)
+    )
+    report = repaired(project)
+    assert "different rows with the same hash" in one(report, "failed").message
+    assert snapshot(project) == before
+
+
 def test_bars_of_one_moment_that_differ_are_left(project: Project) -> None:
     path = clean(project)
     rows = again(loaded(path), 5)
@@ -578,19 +594,23 @@ def killed(work: Callable[[], Any], call: int, calls: tuple[str, ...] = CALLS) -
 
     Returns whether it came to that.
     """
-    child = os.fork()
-    if child == 0:
-        try:
-            for name in calls:
-                monkey(name, call)
-            work()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
+    _, status = os.waitpid(forked(work, call, calls), 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
     return os.WIFSIGNALED(status)
+
+
+def forked(work: Callable[[], Any], call: int = 0, calls: tuple[str, ...] = ()) -> int:
+    child = os.fork()
+    if child:
+        return child
+    try:
+        for name in calls:
+            monkey(name, call)
+        work()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
 COUNT = {"calls": 0}
@@ -681,6 +701,20 @@ def test_undoing_killed_at_any_moment(project: Project, request: pytest.FixtureR
         finally:
             assert snapshot(project) == before, call
     assert kills > 1
+
+
+def test_several_doctors_at_once(project: Project) -> None:
+    damaged(project)
+    before = snapshot(project)
+    whole = repaired(project, consolidate=True)
+    after = snapshot(project)
+    undone(project, whole, before)
+    children = [forked(lambda: repaired(project, consolidate=True)) for _ in range(3)]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+    assert snapshot(project) == after
+    for run in data.repairs(project):
+        data.undo(run.id, project)
+    assert snapshot(project) == before
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2, 3])

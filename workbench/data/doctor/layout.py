@@ -61,10 +61,17 @@ def find_datasets(project: Project) -> list[Dataset]:
     found = []
     for kind in KINDS:
         for folder in _folders(project.catalog / "data" / kind):
-            names = Counter(inspect(path, (0, 0)).identity for path in folder.glob("*.parquet"))
-            fitting = [name for name, _ in names.most_common() if folder_name(name) == folder.name]
-            found.append(Dataset(project, kind, fitting[0] if fitting else folder.name))
+            names = _identities(folder)
+            fitting = [name for name in names if folder_name(name) == folder.name]
+            if fitting or not names:
+                found.append(Dataset(project, kind, fitting[0] if fitting else folder.name))
     return found
+
+
+def _identities(folder: Path) -> list[str]:
+    """Return whose rows a folder's files hold, the most frequent first."""
+    names = Counter(inspect(path, (0, 0)).identity for path in folder.glob("*.parquet"))
+    return [name for name, _ in names.most_common() if name]
 
 
 def find_legacy(project: Project) -> list[LegacyFolder]:
@@ -145,6 +152,10 @@ def _examine_folder(project: Project, folder: Path) -> Iterator[Finding]:
         for path in _children(folder):
             if not path.is_dir():
                 yield _unknown(project, path)
+            elif name in KINDS:
+                names = _identities(path)
+                if names and path.name not in map(folder_name, names):
+                    yield _misplaced(project, path, names[0])
     elif name in LEGACY_FOLDERS:
         for path in _children(folder):
             if not path.is_dir() or not _legacy_identity(path):
@@ -161,6 +172,16 @@ def _examine_folder(project: Project, folder: Path) -> Iterator[Finding]:
         yield finding("legacy", message, file=project.relative(folder), advice=advice)
     else:
         yield _unknown(project, folder)
+
+
+def _misplaced(project: Project, folder: Path, identity: str) -> Finding:
+    right = folder.with_name(folder_name(identity))
+    message = (
+        f"its files hold rows of {identity}, which belong in {right.name}: the engine does not "
+        "find them here"
+    )
+    advice = f"rename the folder to {right.name}"
+    return finding("identity", message, file=project.relative(folder), advice=advice)
 
 
 def legacy_finding(folder: LegacyFolder) -> Finding:
