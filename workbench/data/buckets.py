@@ -37,7 +37,7 @@ _LADDER = (
     *(n * unit for unit in (_US, _MS) for n in (1, 2, 5, 10, 20, 50, 100, 200, 500)),
     *(n * unit for unit in (_S, _MINUTE) for n in (1, 2, 3, 5, 10, 15, 30)),
     *(n * _HOUR for n in (1, 2, 3, 4, 6, 12)),
-    *(n * _DAY for n in (1, 7, 14, 28, 84, 364)),
+    *(n * _DAY for n in (1, 7, 14, 28, 56, 112, 224, 448)),
 )
 _MULTIPLES = tuple(n * 10**power for power in range(9) for n in (1, 2, 5))
 _ORIGIN = -3 * _DAY  # a Monday: buckets of a week begin on one

@@ -142,7 +142,8 @@ class Preview(Picture):
     def _title(self, step: int) -> str:
         kind, rows = self.series.kind, self.series.rows
         one = "candle" if self._candles else "step"
-        return f"{self.name}: {rows:,} {_WORDS[kind]}, each {one} {duration(step)}"
+        word = _WORDS[kind] if rows != 1 else _WORDS[kind][:-1]
+        return f"{self.name}: {rows:,} {word}, each {one} {duration(step)}"
 
     def _touched(self, view: View) -> Any:
         """Return what the pointer finds: each bucket, from the lowest to the highest price."""
