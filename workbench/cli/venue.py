@@ -64,14 +64,19 @@ def serve(study: str | None, as_json: bool, **options: Any) -> int:
     WORKBENCH_SECRET_BYBIT_PRACTICE_API_KEY and _API_SECRET.
     """
     from workbench import venue as room
+    from workbench.core.errors import InputError
     from workbench.core.project import Project
     from workbench.study import load
 
     project = None
     if study is not None:
         project = project_of(study)
-    elif options["datasets"]:
-        project = Project.find()
+    else:
+        try:
+            project = Project.find()
+        except InputError:
+            if options["datasets"]:
+                raise
 
     def ready(found: room.Ready) -> None:
         def text() -> None:

@@ -8,19 +8,16 @@ keys from the store and refuses an address on this machine.
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from workbench.adapters import Client, clients, secrets
-from workbench.core.errors import StudyError
+from workbench.core.errors import StudyError, WorkbenchError
 from workbench.core.project import Project
 from workbench.study import Study
-
-ANNOUNCED = "venue.json"
-"""In ``.gateway/``: address and keys of the practice venue that runs; its owner's eyes only."""
+from workbench.venue import announce
 
 # Where an adapter's sockets are, below its address. Others take the address as it is.
 _PATHS = {
@@ -71,15 +68,13 @@ def _practice(study: Study, client: Client, project: Project) -> tuple[str, str,
         message = f"the practice venue speaks Bybit's protocol: use bybit, not {client.adapter}"
         raise study.error(message, *path)
     try:
-        venue = json.loads((project.gateway / ANNOUNCED).read_text())
-    except (OSError, ValueError):
-        message = "no practice venue runs in this project. Start one: workbench venue serve"
-        raise study.error(message, *path) from None
-    for address in (venue["url"], venue["websocket"]):
+        venue = announce.find(project)
+    except WorkbenchError as error:
+        raise study.error(str(error), *path) from None
+    for address in (venue.url, venue.websocket):
         if not on_this_machine(address):
             raise study.error(f"{address} is not on this machine: no practice venue is", *path)
-    keys = {"api_key": venue["key"], "api_secret": venue["secret"]}
-    return venue["url"], venue["websocket"], keys
+    return venue.url, venue.websocket, {"api_key": venue.key, "api_secret": venue.secret}
 
 
 def _addresses(study: Study, client: Client) -> tuple[str | None, str | None]:

@@ -29,6 +29,7 @@ from workbench.core.project import Project
 from workbench.study import Study, load
 from workbench.study.load import build
 from workbench.study.places import Places
+from workbench.venue.announce import announcing
 
 HOST = "127.0.0.1"
 
@@ -111,7 +112,8 @@ def serve(
     symbols
         Contracts without data, such as ``BTCUSDT:tick=0.1,step=0.001,price=30000``.
     project
-        Whose catalog; default: that of the working folder.
+        Whose catalog, and whose practice studies find it (`workbench.venue.announce`); default:
+        that of the working folder where `study` or `datasets` are given, else none.
     speed
         Times real time, or ``max``: as fast as clients take it.
     paused
@@ -149,6 +151,8 @@ def serve(
     from workbench.venue.listing import read_settings
     from workbench.venue.server import Server
 
+    if project is None and (study is not None or datasets):
+        project = Project.find()
     settings = read_settings(
         study=study, datasets=datasets, symbols=symbols, project=project, speed=speed,
         paused=paused, start=start, port=port, books=books, balance=balance, faults=faults,
@@ -174,20 +178,21 @@ def serve(
         server = Server(settings)
 
         def ready(at: int) -> None:
-            on_ready(
-                Ready(
-                    f"http://{HOST}:{at}",
-                    f"ws://{HOST}:{at}",
-                    at,
-                    settings.keys.key,
-                    settings.keys.secret,
-                    server.token,
-                    {contract.instrument: contract.nautilus for contract in contracts},
-                    None if settings.books is None else str(settings.books),
-                )
+            found = Ready(
+                f"http://{HOST}:{at}",
+                f"ws://{HOST}:{at}",
+                at,
+                settings.keys.key,
+                settings.keys.secret,
+                server.token,
+                {contract.instrument: contract.nautilus for contract in contracts},
+                None if settings.books is None else str(settings.books),
             )
+            announce(found.url, found.websocket, found.key, found.secret)
+            on_ready(found)
 
-        await server.run(ended, ready)
+        with announcing(project) as announce:
+            await server.run(ended, ready)
         return interrupted
 
     if asyncio.run(run()):
