@@ -92,7 +92,7 @@ class Control:
             return {
                 "state": self._pace.state,
                 "speed": self._pace.speed or "max",
-                "position": None if exchange.position is None else iso(exchange.position),
+                "position": iso(exchange.position) if exchange.position else None,
                 "markets": markets,
                 "connections": self._hub.counts(),
                 "faults": self._faults.listed(),

@@ -28,6 +28,7 @@ from workbench.venue.replay import read_speed
 from workbench.venue.tape import Source, Tape
 
 _DOLLARS = ("USD", COIN, "USDC")
+_SUFFIXES = ("LINEAR", "SPOT", "INVERSE", "PERP", "SWAP")  # of kinds of contracts: here is one
 _MONEY = re.compile(r"([\d_,]+(?:\.\d+)?)\s*([A-Za-z]*)", re.ASCII)
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}USDT", re.ASCII)
 _TERMS = ("tick", "step", "price", "maker", "taker", "leverage", "min_notional")
@@ -127,10 +128,11 @@ def read_settings(
 
 def symbol_of(instrument: str) -> str:
     """Return the name under which an instrument is listed: ``AAPLUSDT`` for ``AAPL.XNAS``."""
-    name, venue = split_instrument(instrument)
-    if venue == "BYBIT":
-        name = re.sub("-(LINEAR|SPOT|INVERSE|OPTION)$", "", name)
-    letters = re.sub("[^A-Z0-9]", "", name.upper())
+    name, _ = split_instrument(instrument)
+    parts = re.findall("[A-Z0-9]+", name.upper())
+    while len(parts) > 1 and parts[-1] in _SUFFIXES:
+        parts.pop()
+    letters = "".join(parts)
     if letters.endswith(COIN):
         return letters
     return f"{letters}T" if letters.endswith("USD") else f"{letters}{COIN}"

@@ -131,7 +131,7 @@ class Server:
             exchange.markets[symbol].quoted = True
         if exchange.position is None:
             start = self._settings.start
-            exchange.position = (tape.first or 1) - 1 if start is None else start - 1
+            exchange.position = 0 if start is None else start - 1
         now = self._faults.now()
         with exact():
             begin = tape.at(exchange.position)
@@ -147,11 +147,17 @@ class Server:
 
     async def _replay(self) -> None:
         exchange = self._exchange
-        for event in self._settings.tape.events(exchange.position or 0):
+        events = self._settings.tape.events(exchange.position or 0)
+        event = next(events, None)
+        while event is not None:
             await self._pace.due(event.ts, closes=isinstance(event.what, Candle))
             # Of events of one moment a restart plays all again rather than none.
             exchange.position = event.ts - 1
             self._play(event)
+            following = next(events, None)
+            if following is None or following.ts > event.ts:
+                exchange.position = event.ts
+            event = following
             if self._pace.speed is None:
                 await self._hub.room()
         self._pace.end()

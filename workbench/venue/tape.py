@@ -120,10 +120,12 @@ class Bars:
     def last(self, moment: int) -> Event | None:
         """Return the price at a moment, None before the first."""
         closed = self.until(moment)
-        if not closed or not self.drives:
-            return None
-        price = Print(self.row(closed - 1)[3], self._contract.step)
-        return Event(int(self.closes[closed - 1]), self.symbol, price)
+        found = None
+        for at in (closed - 1, closed):  # the bar that has closed, and the one under way
+            if self.drives and 0 <= at < len(self.closes):
+                prices = [event for event in self._of(at) if isinstance(event.what, Print)]
+                found = next((each for each in reversed(prices) if each.ts <= moment), found)
+        return found
 
     def _of(self, at: int) -> Iterator[Event]:
         closes = int(self.closes[at])
@@ -192,8 +194,6 @@ class Tape:
         Those of every length, by symbol and Bybit's interval.
     quoted
         The symbols whose order book the data make.
-    first, last
-        When the data begin and end, UNIX nanoseconds; None where there are none.
 
     """
 
@@ -214,13 +214,6 @@ class Tape:
             self._feeds.append(bars)
             if bars.interval:
                 self.bars[symbol, bars.interval] = bars
-        spans = [
-            (max(source.wanted[0], file.interval[0]), min(source.wanted[1], file.interval[1]))
-            for source in sources
-            for file in source.files
-        ]
-        self.first = min((span[0] for span in spans), default=None)
-        self.last = max((span[1] for span in spans), default=None)
 
     def events(self, after: int) -> Iterator[Event]:
         """Yield what happens later than `after`."""
