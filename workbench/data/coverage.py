@@ -199,7 +199,7 @@ def covered(
             broken.append((dataset.folder, str(error)))
     if study is not None:
         found = _with_missing(found, study, project)
-    found.sort(key=lambda each: (each.identity.partition("-")[0], each.kind, each.key))
+    found.sort(key=lambda each: (each.identity.partition("-")[0], each.key, each.provider))
     return Coverage(project, tuple(found), tuple(broken))
 
 

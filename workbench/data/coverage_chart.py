@@ -34,7 +34,7 @@ from workbench.data.picture import Picture, View, fitted, layer
 
 _BAR = (-0.3, 0.3)  # of a row's height, from its middle
 _TICK = (-0.47, -0.36)
-_CELLS = 40_000  # in the whole picture: what is narrower than a cell is joined
+_CELLS = 24_000  # in the whole picture: what is narrower than a cell is joined
 _MOST_CELLS = 700  # in one row
 _BROKEN_CELLS = 6  # a broken file is at least so wide: it must not be overlooked
 _DENSE = 0.5  # of a cell: more than that missing is drawn as a gap, less as a tick
