@@ -4,6 +4,7 @@ import dataclasses
 import re
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,8 +81,11 @@ def test_files_that_cannot_be_used(project):
     for first in (1, 5_001, 10_001, 15_001):
         minutes(first, first + 4_999, project, prices=walk(5_000))
     short, flipped, overlapped, _ = sorted(Dataset(project, "bars", MINUTES).folder.iterdir())
+    footer = pq.read_metadata(flipped).row_group(0)
+    columns = [footer.column(number) for number in range(footer.num_columns)]
+    times = next(each for each in columns if each.path_in_schema == "ts_init")
     content = bytearray(flipped.read_bytes())
-    content[len(content) // 3] ^= 0xFF
+    content[times.data_page_offset + times.total_compressed_size // 2] ^= 0xFF
     flipped.write_bytes(content)
     copy = overlapped.with_name(file_name((START + 11_000 * MINUTE, START + 12_000 * MINUTE)))
     copy.write_bytes(overlapped.read_bytes())
