@@ -299,8 +299,12 @@ def _row_batches(file: CatalogFile, columns: list[str], wanted: Interval) -> Ite
                 for number in range(source.num_row_groups)
                 if clip(_bounds(source.metadata.row_group(number)), wanted)
             ]
+            left = sum(source.metadata.row_group(number).num_rows for number in groups)
             for batch in source.iter_batches(_BATCH, groups, columns, use_threads=False):
+                left -= batch.num_rows
                 yield pa.Table.from_batches([batch])
+            if left:  # a damaged page header: batches end early, without an error
+                raise DataError(f"{file.path}: cannot be read: {left:,} rows are not there")
     except (pa.ArrowException, OSError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{file.path}: cannot be read: {reason}") from None

@@ -263,6 +263,8 @@ def plan_dataset(
 
 def _difference(item: Item, provider: Provider, files: Sequence[CatalogFile]) -> str | None:
     """Say how the catalog's rows differ from those a fetch would give, None if they do not."""
+    if provider.foreign:
+        return None
     for provider_name, source in {(file.provider, file.source): None for file in files}:
         if not provider_name:
             why = "were written by another program"

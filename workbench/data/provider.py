@@ -141,6 +141,9 @@ class Provider(ABC):
     parallel: ClassVar[int] = 1
     """How many requests may be under way at once."""
 
+    foreign: ClassVar[bool] = False
+    """Whether rows of any origin will do: another provider's, another program's."""
+
     whole: ClassVar[bool] = False
     """Whether one fetch delivers all there is, whatever span was asked for."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PROVIDERS = {
     "sample": "workbench.data.sample:SampleProvider",
+    "catalog": "workbench.data.present:CatalogProvider",
     "file": "workbench.data.file:FileProvider",
     "databento": "workbench.data.databento:DatabentoProvider",
     "tardis": "workbench.data.tardis:TardisProvider",

@@ -97,6 +97,12 @@ class SampleData(DataSpec):
     provider: Literal["sample"] = Field(description="Daily bars that ship with the workbench")
 
 
+class CatalogData(DataSpec):
+    """Rows that are in the catalog already, whoever wrote them."""
+
+    provider: Literal["catalog"] = Field(description="What is there; nothing is fetched")
+
+
 class Columns(Document):
     """Which column of a file holds what, by header name; only what differs from the default."""
 
@@ -204,6 +210,6 @@ class ExchangeData(DataSpec):
 
 
 AnyData = Annotated[
-    SampleData | FileData | DatabentoData | TardisData | ExchangeData,
+    SampleData | CatalogData | FileData | DatabentoData | TardisData | ExchangeData,
     Field(discriminator="provider"),
 ]
