@@ -107,9 +107,10 @@ def _fields(client: Client, url: str | None, websocket: str | None) -> Iterator[
 def on_this_machine(address: str) -> bool:
     """Say whether an address is a loopback one."""
     host = urlsplit(address).hostname or ""
-    if host == "localhost":
+    if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        found = ipaddress.ip_address(host)
+        return found.is_loopback or found.is_unspecified
     except ValueError:
         return False
