@@ -111,6 +111,6 @@ def on_this_machine(address: str) -> bool:
         return True
     try:
         found = ipaddress.ip_address(host)
-        return found.is_loopback or found.is_unspecified
     except ValueError:
         return False
+    return found.is_loopback or found.is_unspecified
