@@ -7,9 +7,7 @@ read the first gzip member and drop the others without a word.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,12 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from workbench.core.errors import DataError
 from workbench.engine.catalog import encode
 from workbench.engine.instruments import Description
+from workbench.engine.tardis_child import LENGTH, LOADERS
 from workbench.engine.version import require
 
 if TYPE_CHECKING:
@@ -38,17 +36,11 @@ KINDS = {
 }
 """What the catalog calls each of Tardis's data types."""
 
-_LOADERS = {
-    "trades": "stream_tardis_trades",
-    "quotes": "stream_tardis_quotes",
-    "incremental_book_L2": "stream_tardis_deltas",
-    "book_snapshot_5": "stream_tardis_depth_from_snapshot5",
-    "book_snapshot_25": "stream_tardis_depth_from_snapshot25",
-}
 # Rows the loaders hold at once; a snapshot of 25 levels is 2 KB.
 _PIECES = {"book_snapshot_5": 20_000, "book_snapshot_25": 5_000}
 _PIECE = 50_000
 _SILENCE_SECONDS = 120.0
+_F_LAST = 128  # RecordFlag.F_LAST
 _TYPES = ("spot", "perpetual", "future", "option", "combo")
 # NautilusTrader's Tardis adapter says OKEX, its OKX adapter says OKX: one and the same venue.
 _ALSO = {"OKX": "OKEX"}
@@ -144,8 +136,6 @@ def decode(
         If the loaders failed, or ended the process they ran in.
 
     """
-    import pyarrow as pa
-
     require()
     request = {
         "reading": asdict(reading),
@@ -153,7 +143,7 @@ def decode(
     }
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "workbench.engine.tardis", json.dumps(request)],
+            [sys.executable, "-P", "-m", "workbench.engine.tardis_child", json.dumps(request)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -164,15 +154,12 @@ def decode(
         feeder = _Feeder(text, process.stdin)
         feeder.start()
         try:
-            with suppress(pa.ArrowInvalid, OSError):  # nothing came, or half a piece: see below
+            while True:
                 with _limited(process):
-                    reader = pa.ipc.open_stream(process.stdout)
-                while True:
-                    with _limited(process):
-                        batch = next(reader, None)
-                    if batch is None:
-                        break
-                    yield pa.Table.from_batches([batch])
+                    content = _piece(process.stdout)
+                if not content:
+                    break
+                yield _rows(content, reading)
             with _limited(process):
                 code = process.wait()
         finally:
@@ -185,6 +172,27 @@ def decode(
         if code:
             errors.seek(0)
             raise DataError(_reason(code, errors.read()))
+
+
+def _piece(pipe: IO[bytes]) -> bytes:
+    """Return the next piece the child wrote, nothing where it ended."""
+    size = int.from_bytes(pipe.read(LENGTH), "big")
+    content = pipe.read(size)
+    return content if len(content) == size else b""
+
+
+def _rows(content: bytes, reading: Reading) -> pa.Table:
+    """Return an encoded piece as the catalog has it, see `workbench.engine.catalog.encode`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = pa.ipc.open_stream(pa.py_buffer(content)).read_all().drop_columns(["identifier"])
+    if KINDS[reading.data_type] != "order_book_depths":
+        return rows
+    # Each snapshot is the last of its event, as the loaders of whole files say.
+    index = rows.schema.get_field_index("flags")
+    flags = pc.bit_wise_or(rows.column("flags"), pa.scalar(_F_LAST, pa.uint8()))
+    return rows.set_column(index, rows.schema.field(index), flags)
 
 
 class _Feeder(threading.Thread):
@@ -252,8 +260,7 @@ def empty(reading: Reading) -> pa.Table:
         for line in zip((columns, row), zip(*rest, strict=True), strict=True):
             file.write(",".join((line[0], *line[1])) + "\n")
         file.flush()
-        name = _LOADERS[reading.data_type].replace("stream_", "load_")
-        objects = getattr(tardis, name)(
+        objects = getattr(tardis, f"load_{LOADERS[reading.data_type]}")(
             file.name,
             price_precision=reading.price_precision,
             size_precision=reading.size_precision,
@@ -299,7 +306,7 @@ def describe(
     request = {"exchange": exchange, "symbol": symbol, "key": key, "url": url, "timeout": timeout}
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "workbench.engine.tardis"],
+            [sys.executable, "-P", "-m", "workbench.engine.tardis_child"],
             input=json.dumps(request).encode(),
             capture_output=True,
             timeout=timeout + 30,
@@ -322,85 +329,3 @@ def describe(
         latest[f"{what}_precision"] = max(state[f"{what}_precision"] for state in states)
     latest["lot_size"] = latest["size_increment"]
     return Description(json.dumps(latest, sort_keys=True))
-
-
-async def _instruments(request: Mapping[str, Any]) -> list[Any]:
-    from nautilus_trader.adapters.tardis import TardisHttpClient
-
-    client = TardisHttpClient(
-        api_key=request["key"],
-        base_url=request["url"],
-        timeout_secs=max(int(request["timeout"]), 1),
-    )
-    found: list[Any] = await client.instruments(request["exchange"], request["symbol"])
-    return found
-
-
-def _describe() -> None:
-    """Answer the request on standard input: a line of JSON for each state of the instrument."""
-    request = json.load(sys.stdin)
-    for instrument in asyncio.run(_instruments(request)):
-        sys.stdout.write(Description.of(instrument).content + "\n")
-
-
-def _decode(request: Mapping[str, Any]) -> None:
-    """Read CSV from standard input, write the rows as an Arrow stream to standard output."""
-    import pyarrow as pa
-    from nautilus_trader.adapters import tardis
-    from nautilus_trader.model import InstrumentId
-
-    reading = Reading(**request["reading"])
-    pieces = getattr(tardis, _LOADERS[reading.data_type])(
-        Path("/dev/stdin"),
-        chunk_size=request["piece"],
-        price_precision=reading.price_precision,
-        size_precision=reading.size_precision,
-        instrument_id=InstrumentId.from_str(reading.instrument),
-    )
-    writer = None
-    for objects in pieces:
-        rows = encode(KINDS[reading.data_type], objects)
-        if "depth" in KINDS[reading.data_type]:
-            rows = _last(rows)
-        if writer is None:
-            writer = pa.ipc.new_stream(sys.stdout.buffer, rows.schema)
-        for batch in rows.combine_chunks().to_batches():
-            writer.write_batch(batch)
-        sys.stdout.buffer.flush()
-    if writer is not None:
-        writer.close()
-    sys.stdout.buffer.flush()
-
-
-def _last(rows: pa.Table) -> pa.Table:
-    """Mark every snapshot as the last of its event, as the loaders of whole files do."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from nautilus_trader.model import RecordFlag
-
-    index = rows.schema.get_field_index("flags")
-    last = pa.scalar(RecordFlag.F_LAST.value, pa.uint8())
-    flags = pc.bit_wise_or(rows.column("flags"), last)
-    return rows.set_column(index, rows.schema.field(index), flags)
-
-
-def main() -> None:
-    """Be the child: decode if the argument says what, else describe an instrument."""
-    code = 0
-    try:
-        if len(sys.argv) > 1:
-            _decode(json.loads(sys.argv[1]))
-        else:
-            _describe()
-        sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads any more
-        code = 1
-    except Exception as error:
-        sys.stderr.write(f"{error}".strip().replace("\n", " "))
-        sys.stderr.flush()
-        code = 1
-    os._exit(code)  # the client's threads panic if they outlive the interpreter
-
-
-if __name__ == "__main__":
-    main()
