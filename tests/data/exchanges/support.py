@@ -18,6 +18,7 @@ from tests.servers.faults import Faults, Handler
 from tests.servers.kraken import Kraken
 from tests.servers.local import LocalServer
 from tests.servers.okx import OKX
+from tests.servers.tape import DAY, HOUR, now_ms
 from workbench.core.project import Project
 from workbench.data.provider import Item, Provider
 from workbench.data.providers import provider
@@ -36,6 +37,10 @@ INSTRUMENTS = {
     "kraken": "PI_XBTUSD.KRAKEN",
     "binance": "BTCUSDT-PERP.BINANCE",
 }
+
+
+DAY_AGO = (now_ms() - 7 * HOUR) // DAY * DAY - DAY
+"""The beginning of a day that is over, for some hours: Bybit's files are there."""
 
 
 def text(moment_ms: int) -> str:

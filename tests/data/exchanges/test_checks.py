@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.data.exchanges.support import INSTRUMENTS, VENUES, opened, serving, study
+from tests.data.exchanges.support import DAY_AGO, VENUES, opened, serving, study
 from tests.servers.bybit import Bybit
 from tests.servers.faults import Fault, Faults
 from tests.servers.kraken import Kraken
@@ -13,8 +13,6 @@ from workbench import data
 from workbench.core.errors import DataError, StudyError
 from workbench.core.project import Project
 from workbench.data.intervals import iso
-
-DAY_AGO = now_ms() // DAY * DAY - DAY
 
 
 def said(project: Project, exchange: str, **changes: Any) -> list[str]:
@@ -160,20 +158,24 @@ def test_refusals_come_in_the_exchange_s_words(
         data.plan(study("bybit", DAY_AGO, DAY_AGO + HOUR), project)
 
 
-@pytest.mark.parametrize(("exchange", "instrument"), INSTRUMENTS.items())
+def _first_tape(venue: Any) -> Tape:
+    return next(iter(next(iter(venue.tapes.values())).values()))
+
+
+@pytest.mark.parametrize("exchange", VENUES)
 def test_what_is_available(
-    project: Project, monkeypatch: pytest.MonkeyPatch, exchange: str, instrument: str
+    project: Project, monkeypatch: pytest.MonkeyPatch, exchange: str
 ) -> None:
     venue = VENUES[exchange]()
     provider, item = opened(project, study(exchange, DAY_AGO, DAY_AGO + HOUR))
     with serving(venue, monkeypatch) as server:
         first, last = provider.available(item) or (0, 0)
-        assert iso(first) == iso((now_ms() // HOUR * HOUR - 2 * DAY) * 10**6)
+        tape = venue.futures["PI_XBTUSD"] if exchange == "kraken" else _first_tape(venue)
+        assert iso(first) == iso(tape.listed * 10**6)
         assert -65 < last / 1e9 - now_ms() / 1e3 < -55
         (request,) = provider.plan(item, [(first, last)])
         assert request.rows == (last - first) // (60 * 10**9)
-        assert request.calls == -(
-            -request.rows // (300 if exchange == "okx" else 2000 if exchange == "kraken" else 1000)
-        )
+        page = {"okx": 300, "kraken": 2000}.get(exchange, 1000)
+        assert request.calls == -(-request.rows // page)
         assert request.cost == 0
         assert server.count() == 1  # all of that takes one request

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.data.conformance import conforms
-from tests.data.exchanges.support import INSTRUMENTS, VENUES, opened, serving, study
+from tests.data.exchanges.support import DAY_AGO, INSTRUMENTS, VENUES, opened, serving, study
 from tests.servers.tape import DAY, HOUR, now_ms
 from workbench.core.project import Project
 
@@ -29,8 +29,7 @@ def test_it_conforms(
     instrument: str,
     kind: str,
 ) -> None:
-    day = now_ms() // DAY * DAY
-    first, last = day - DAY, day
+    first, last = DAY_AGO, DAY_AGO + DAY - 1
     if (instrument, kind) == ("BTC/USD.KRAKEN", "bars"):
         first, last = now_ms() - 3 * HOUR, now_ms() - HOUR
     what: dict[str, Any] = {"instrument": instrument}

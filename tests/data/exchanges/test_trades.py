@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.data.exchanges.support import VENUES, Hollow, serving, study
+from tests.data.exchanges.support import DAY_AGO, VENUES, Hollow, serving, study
 from tests.servers.binance import Binance
 from tests.servers.bybit import Bybit
 from tests.servers.faults import Fault, Faults
@@ -16,7 +16,6 @@ from workbench.core.errors import DataError
 from workbench.core.project import Project
 from workbench.study import Study
 
-DAY_AGO = now_ms() // DAY * DAY - DAY
 ALL = [
     ("bybit", "BTCUSDT-LINEAR.BYBIT"),
     ("bybit", "BTCUSDT-SPOT.BYBIT"),
@@ -175,7 +174,7 @@ def test_a_day_bybit_has_no_file_of(project: Project, monkeypatch: pytest.Monkey
         provider_tape = venue.tapes["linear"]["BTCUSDT"]
         assert data.plan(document, project).requests == 3
         real = now_ms()
-        monkeypatch.setattr("tests.servers.bybit.now_ms", lambda: real - DAY)
+        monkeypatch.setattr("tests.servers.bybit.now_ms", lambda: real - 2 * DAY)
         with pytest.raises(DataError, match=r"bybit has no trades of BTCUSDT of .* no such file"):
             data.fetch(document, project)
         monkeypatch.setattr("tests.servers.bybit.now_ms", lambda: real)

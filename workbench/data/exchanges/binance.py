@@ -26,7 +26,7 @@ from workbench.data.exchanges.service import (
     parsed,
 )
 from workbench.data.exchanges.session import Session
-from workbench.data.exchanges.walks import ByIds, Check, Trade, Walk
+from workbench.data.exchanges.walks import ByIds, Check, Trade, Walk, trade
 from workbench.data.gaps import step_ns
 from workbench.data.intervals import Interval
 from workbench.study.datasets import DataSpec
@@ -173,12 +173,12 @@ class BinanceProvider(ExchangeProvider):
         async def page(params: Mapping[str, int], check: Check) -> list[Trade]:
             def read(rows: list[dict[str, Any]]) -> list[Trade]:
                 found = [
-                    Trade(
+                    trade(
                         int(row["T"]) * _MS,
                         row["p"],
                         row["q"],
                         SELL if row["m"] else BUY,  # the buyer was the maker
-                        str(row["a"]),
+                        row["a"],
                     )
                     for row in rows
                 ]
@@ -194,7 +194,7 @@ class BinanceProvider(ExchangeProvider):
             between=lambda first, last, check: page(
                 {"startTime": -(-first // _MS), "endTime": last // _MS, "limit": 1}, check
             ),
-            since=lambda trade, check: page({"fromId": trade, "limit": _PAGE_TRADES}, check),
+            since=lambda first, check: page({"fromId": first, "limit": _PAGE_TRADES}, check),
             name=market.instrument,
         )
 

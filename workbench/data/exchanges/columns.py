@@ -224,6 +224,8 @@ def units(texts: pa.Array, precision: int) -> tuple[Any, Any]:
     import pyarrow.compute as pc
 
     fine = pa.decimal128(38, _DECIMALS)
+    if texts.null_count:
+        raise ValueError("a price or quantity is no number")
     try:
         exact = texts.cast(fine)
     except pa.ArrowInvalid:

@@ -25,7 +25,7 @@ from workbench.data.exchanges.service import (
     parsed,
 )
 from workbench.data.exchanges.session import Session
-from workbench.data.exchanges.walks import ByOverlap, Check, Trade, Walk
+from workbench.data.exchanges.walks import ByOverlap, Check, Trade, Walk, trade
 from workbench.data.gaps import step_ns
 from workbench.data.intervals import Interval
 from workbench.study.datasets import DataSpec
@@ -204,12 +204,12 @@ class KrakenProvider(ExchangeProvider):
     ) -> list[Trade]:
         def read(result: Any) -> list[Trade]:
             found = [
-                Trade(
+                trade(
                     int(Decimal(row[2]).scaleb(9)),
                     row[0],
                     row[1],
                     BUY if row[3] == "b" else SELL,
-                    str(row[6]),
+                    row[6],
                 )
                 for row in result[market.symbol]
             ]
@@ -232,10 +232,10 @@ class KrakenProvider(ExchangeProvider):
                 if execution["takerOrder"]["tradeable"] != market.symbol:
                     raise Trouble("it answered with trades of another instrument")
                 found.append(
-                    Trade(
+                    trade(
                         int(execution["timestamp"]) * _MS,
-                        str(execution["price"]),
-                        str(execution["quantity"]),
+                        execution["price"],
+                        execution["quantity"],
                         BUY if taker == "buy" else SELL,
                         execution["uid"],
                     )
@@ -243,7 +243,7 @@ class KrakenProvider(ExchangeProvider):
             # Whether `since` itself is inside is not documented.
             if found and found[0].ts < since * _MS:
                 raise Trouble("it answered with trades of another time")
-            found = [trade for trade in found if trade.ts > after]
+            found = [each for each in found if each.ts > after]
             check(found)
             return found
 

@@ -21,7 +21,7 @@ from workbench.data.exchanges.service import (
     parsed,
 )
 from workbench.data.exchanges.session import Session
-from workbench.data.exchanges.walks import Backwards, Check, Trade, Walk
+from workbench.data.exchanges.walks import Backwards, Check, Trade, Walk, trade
 from workbench.data.gaps import step_ns
 from workbench.data.intervals import Interval
 from workbench.study.datasets import DataSpec
@@ -143,7 +143,7 @@ class OKXProvider(ExchangeProvider):
                 if any(row["instId"] != market.symbol for row in rows):
                     raise Trouble("it answered with trades of another instrument")
                 found = [
-                    Trade(
+                    trade(
                         int(row["ts"]) * _MS,
                         row["px"],
                         row["sz"],
@@ -163,5 +163,5 @@ class OKXProvider(ExchangeProvider):
         return Backwards(
             interval,
             until=lambda moment, check: page(2, moment // _MS + 1, check),
-            before=lambda trade, check: page(1, trade, check),
+            before=lambda older, check: page(1, older, check),
         )

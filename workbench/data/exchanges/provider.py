@@ -236,6 +236,8 @@ class ExchangeProvider(Provider):
                     yield replace(chunk, bytes=arrived)
             except Refused as error:
                 raise DataError(f"{self.name} refused {item.spec.identity}: {error}") from None
+            except ValueError as error:
+                raise DataError(f"{self.name}, {item.spec.identity}: {error}") from None
 
     def _found(self, item: Item) -> tuple[Market, int]:
         """Return the instrument and since when what is wanted of it is served; asks once."""

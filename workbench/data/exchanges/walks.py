@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from itertools import pairwise, takewhile
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from workbench.core.errors import DataError
 from workbench.data.exchanges.columns import Trades
@@ -21,6 +22,7 @@ _SECOND = 10**9
 _HOUR = 3600 * _SECOND
 _DAY = 24 * _HOUR
 _FEW, _MANY = 3, 30
+_LARGEST = 10**15
 
 
 class Trade(NamedTuple):
@@ -31,6 +33,20 @@ class Trade(NamedTuple):
     size: str
     side: int
     id: str
+
+
+def trade(ts: int, price: Any, size: Any, side: int, identity: Any) -> Trade:
+    """Return a trade as an exchange wrote it.
+
+    Raises
+    ------
+    ArithmeticError, TypeError, ValueError
+        If its numbers are none.
+
+    """
+    if not (0 < Decimal(price) < _LARGEST and 0 <= Decimal(size) < _LARGEST):
+        raise ValueError(f"a trade of {size} at {price}")
+    return Trade(ts, str(price), str(size), side, str(identity))
 
 
 type Check = Callable[[Sequence[Trade]], None]
