@@ -22,7 +22,7 @@ import trustme
 import zstandard
 from aiohttp import web
 
-from tests.data.dbn_files import DAY, ES, T0, definition, header, index
+from tests.data.databento.dbn_files import DAY, ES, T0, definition, header, index
 from tests.servers.faults import Faults
 from tests.servers.local import LocalServer
 
@@ -114,6 +114,10 @@ class DatabentoServer(LocalServer):
         Datasets the key has no licence for.
     price
         US dollars for 2**30 bytes.
+    warn
+        A warning sent with every stream.
+    refusal
+        What every request is refused with.
 
     """
 
@@ -136,6 +140,7 @@ class DatabentoServer(LocalServer):
         self.forbidden: set[str] = set()
         self.price = 0.5
         self.warn = ""
+        self.refusal: Refused | None = None
         authority = trustme.CA()
         self.certificate = folder / "authority.pem"
         authority.cert_pem.write_to_path(str(self.certificate))
@@ -176,9 +181,11 @@ class DatabentoServer(LocalServer):
     @web.middleware
     async def _refusing(self, request: web.Request, handler: Any) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").removeprefix("Basic ")
+        if base64.b64decode(given).decode().removesuffix(":") not in self.keys:
+            return Refused(401, "auth_authentication_failed", "Authentication failed.").answer
+        if self.refusal:
+            return self.refusal.answer
         try:
-            if base64.b64decode(given).decode().removesuffix(":") not in self.keys:
-                raise Refused(401, "auth_authentication_failed", "Authentication failed.")
             answer: web.StreamResponse = await handler(request)
         except Refused as refused:
             return refused.answer

@@ -21,7 +21,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from workbench.adapters import secrets
-from workbench.core.errors import Cancelled, DataError, InputError
+from workbench.core.errors import Cancelled, DataError, InputError, WorkbenchError
 from workbench.core.progress import ShouldStop, never
 from workbench.data.dbn import library
 
@@ -90,7 +90,9 @@ class Background:
         try:
             self._result = self._work()
         except BaseException as error:
-            self._error = error
+            # The frames of the client's code hold its file, with what is not yet written of it.
+            ours = isinstance(error, WorkbenchError)
+            self._error = error.with_traceback(None) if ours else error
         finally:
             self._done.set()
 

@@ -1,99 +1,23 @@
 """Databento through its own client, against a local server: plan, fetch, price, conformance."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 
 from tests.data.conformance import conforms
-from tests.data.dbn_files import DAY, ES, MINUTE, NQ, SECOND, T0, definition, index, market
+from tests.data.databento.dbn_files import DAY, NQ, T0
+from tests.data.databento.support import BARS, THEIRS, bars, stored, trades
 from tests.data.support import study_of
-from tests.servers.databento import KEY, DatabentoServer, Market
+from tests.servers.databento import KEY, DatabentoServer
 from workbench import data
 from workbench.core.errors import StudyError
 from workbench.core.project import Project
-from workbench.data.catalog import Dataset
 from workbench.data.databento import DatabentoProvider
-from workbench.data.rows import add_hashes
 from workbench.engine.catalog import definitions
-from workbench.study import Study
-
-# The client leaves its file to the garbage collector where a connection breaks.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-FUTURE = {"type": "future", "currency": "USD", "price_precision": 2, "multiplier": 50}
-FUTURE |= {"underlying": "ES", "expires": "2024-09-20"}
-BARS = {
-    "provider": "databento",
-    "dataset": "GLBX.MDP3",
-    "instrument": "ESU4.GLBX",
-    "bars": "1-MINUTE-LAST",
-    "start": "2024-07-02",
-    "end": "2024-07-03",
-    "definition": FUTURE,
-}
-# As Databento has it: from its own definitions.
-THEIRS: dict[str, Any] = {"definition": None}
-
-
-def glbx() -> Market:
-    """Ten days of an hour each: bars, trades and quotes of two contracts."""
-    records = {}
-    for schema, count, step in (("ohlcv-1m", 60, 0), ("trades", 120, 0), ("mbp-1", 120, 0)):
-        parts = [
-            market(
-                schema, count, number, T0 + day * DAY + 14 * 60 * MINUTE, step, seed=day + number
-            )
-            for day in range(10)
-            for number in (ES, NQ)
-        ]
-        joined = np.concatenate(parts)
-        records[schema] = joined[np.argsort(index(joined), kind="stable")]
-    records["ohlcv-1d"] = market("ohlcv-1d", 10)
-    always = (T0, T0 + 10 * DAY)
-    return Market(
-        records=records,
-        raw={
-            "ESU4": [(ES, *always)],
-            "NQU4": [(NQ, *always)],
-            "META": [(77, T0 + 7 * DAY, T0 + 10 * DAY)],
-        },
-        continuous={"ES.c.0": [(ES, T0, T0 + 5 * DAY), (NQ, T0 + 5 * DAY, T0 + 10 * DAY)]},
-        definitions=[
-            (T0 + day * DAY, number, definition(symbol, number, T0 + day * DAY))
-            for day in range(10)
-            for symbol, number in (("ESU4", ES), ("NQU4", NQ))
-        ],
-    )
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabentoServer]:
-    with DatabentoServer(tmp_path, glbx()) as made:
-        for name, value in made.environment.items():
-            monkeypatch.setenv(name, value)
-        yield made
-
-
-def bars(**more: Any) -> Study:
-    return study_of(BARS | more)
-
-
-def trades(**more: Any) -> Study:
-    wanted = BARS | {"ticks": "trades"} | more
-    del wanted["bars"]
-    return study_of(wanted)
-
-
-def stored(project: Project, document: Study) -> tuple[int, int]:
-    spec = document.data[0]
-    files = Dataset(project, spec.kind, spec.identity).good()
-    return sum(file.rows for file in files), add_hashes(*(file.rows_hash or 0 for file in files))
 
 
 def test_a_plan_tells_the_price_and_fetches_nothing(
@@ -257,4 +181,3 @@ def test_time_between_files_of_seconds(project: Project, server: DatabentoServer
     assert data.fetch(part, project).rows == 10
     assert data.fetch(trades(), project).rows == 230
     assert stored(project, trades())[0] == 240
-    assert SECOND

@@ -9,9 +9,19 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.data import dbn_files
 from tests.data.conformance import conforms
-from tests.data.dbn_files import DAY, ES, MINUTE, NQ, SECOND, T0, definition, market, write
+from tests.data.databento import dbn_files
+from tests.data.databento.dbn_files import (
+    DAY,
+    ES,
+    MINUTE,
+    NQ,
+    SECOND,
+    T0,
+    definition,
+    market,
+    write,
+)
 from tests.data.support import study_of
 from workbench import data
 from workbench.core.errors import DataError, StudyError

@@ -11,8 +11,19 @@ import pytest
 from nautilus_trader.adapters.databento import DatabentoDataLoader
 from nautilus_trader.model import InstrumentId
 
-from tests.data import dbn_files
-from tests.data.dbn_files import DAY, ES, MINUTE, NONE, NQ, SECOND, T0, empty, market, write
+from tests.data.databento import dbn_files
+from tests.data.databento.dbn_files import (
+    DAY,
+    ES,
+    MINUTE,
+    NONE,
+    NQ,
+    SECOND,
+    T0,
+    empty,
+    market,
+    write,
+)
 from workbench.core.errors import DataError
 from workbench.data.dbn import CutShortError, Reader, batches, selected
 from workbench.data.dbn_rows import Target, rows_of
