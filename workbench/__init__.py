@@ -9,7 +9,7 @@
     run.report()
 
 Each room is a module, loaded when first used: `study`, `data`, `adapters`, `backtest`, `checks`,
-`venue`.
+`venue`, `live`.
 """
 
 import importlib
@@ -28,7 +28,7 @@ from workbench.core.errors import (
 from workbench.core.project import Project
 
 if TYPE_CHECKING:
-    from workbench import adapters, backtest, checks, data, study, venue
+    from workbench import adapters, backtest, checks, data, live, study, venue
 
 __all__ = [
     "Cancelled",
@@ -44,11 +44,12 @@ __all__ = [
     "backtest",
     "checks",
     "data",
+    "live",
     "study",
     "venue",
 ]
 
-_ROOMS = ("adapters", "backtest", "checks", "data", "study", "venue")
+_ROOMS = ("adapters", "backtest", "checks", "data", "live", "study", "venue")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("name", ["01-quickstart.ipynb", "backtest.ipynb"])
+@pytest.mark.parametrize("name", ["01-quickstart.ipynb", "02-data.ipynb", "backtest.ipynb"])
 def test_a_shipped_notebook_passes_nbval(project, name) -> None:
     process = subprocess.run(
         [
