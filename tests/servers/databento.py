@@ -118,6 +118,12 @@ class DatabentoServer(LocalServer):
         A warning sent with every stream.
     refusal
         What every request is refused with.
+    damaged
+        Whether files of orders arrive other than they are listed.
+    elsewhere
+        Another address told for them.
+    partial
+        How often the rest of a file was asked for.
 
     """
 
@@ -141,6 +147,9 @@ class DatabentoServer(LocalServer):
         self.price = 0.5
         self.warn = ""
         self.refusal: Refused | None = None
+        self.damaged = False
+        self.elsewhere = ""
+        self.partial = 0
         authority = trustme.CA()
         self.certificate = folder / "authority.pem"
         authority.cert_pem.write_to_path(str(self.certificate))
@@ -445,13 +454,14 @@ class DatabentoServer(LocalServer):
         number = request.query["job_id"]
         if number not in self.jobs:
             raise Refused(404, "batch_job_not_found", f"Batch job {number} was not found.")
+        at = self.elsewhere or self.url
         return web.json_response(
             [
                 {
                     "filename": name,
                     "size": len(content),
                     "hash": f"sha256:{hashlib.sha256(content).hexdigest()}",
-                    "urls": {"https": f"{self.url}/v0/batch/download/{number}/{name}", "ftp": ""},
+                    "urls": {"https": f"{at}/v0/batch/download/{number}/{name}", "ftp": ""},
                 }
                 for name, content in self.files[number].items()
             ]
@@ -461,8 +471,9 @@ class DatabentoServer(LocalServer):
         at = request.match_info
         content = self.files[at["job"]][at["name"]]
         span = request.http_range
-        body = content[span]
+        body = content[span][::-1] if self.damaged else content[span]
         status = 206 if span.start is not None else 200
+        self.partial += status == 206
         headers = {}
         if status == 206:
             headers["Content-Range"] = f"bytes {span.start}-{len(content) - 1}/{len(content)}"

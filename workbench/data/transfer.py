@@ -45,6 +45,7 @@ class Transfer:
     ) -> None:
         self._result = result
         self._total = planned.rows
+        self._alone = sum(len(dataset.requests) for dataset in planned.datasets) == 1
         self._on_progress, self._should_stop = on_progress, should_stop
         self._lock = threading.Lock()
         self._tickets: dict[str, threading.Semaphore] = {}
@@ -156,7 +157,8 @@ class Transfer:
 
     def _passed_on(self, provider: Provider) -> OnProgress:
         """Return what a request reports to: of requests side by side only the sum is of use."""
-        return self._on_progress if provider.parallel == 1 else lambda _: None
+        alone = provider.parallel == 1 or self._alone
+        return self._on_progress if alone else lambda _: None
 
     def _report(self, item: Item) -> None:
         with self._lock:
