@@ -95,7 +95,7 @@ def test_the_contract_of_a_provider(server: TardisServer, project: Project) -> N
 def test_every_kind_gives_the_loaders_rows(
     data_type: str, server: TardisServer, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tardis_rows, "_CHUNK", 4_000)  # several chunks of a day
+    monkeypatch.setattr(tardis_rows, "_CHUNK_BYTES", 4_000)  # several chunks of a day
     stocked(server, data_type)
     study = remote(**WANTS[data_type])
     planned = data.plan(study, project).to_dict()

@@ -18,8 +18,8 @@ from workbench.engine.tardis import Reading
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_CHUNK = 100 << 20
-"""Bytes of rows in a chunk, about: what a thread holds in memory."""
+_CHUNK_BYTES, _CHUNK_ROWS = 100 << 20, 400_000
+"""A chunk is stored once it has one or the other: a thread holds it, and a few times its hash."""
 
 
 def chunks(
@@ -62,7 +62,7 @@ def chunks(
             if not rows.num_rows:
                 continue
             held.append(rows)
-            if sum(each.nbytes for each in held) < _CHUNK:
+            if not _full(held):
                 continue
             whole = _joined(held)
             moments = times(whole.column("ts_init"))
@@ -75,6 +75,11 @@ def chunks(
         message = f"the engine's loader made {objects:,} objects of it, not {contents.objects:,}"
         raise DataError(f"{shown}: {message}")
     yield (start, end), _joined(held) if held else engine.empty(reading)
+
+
+def _full(tables: list[pa.Table]) -> bool:
+    rows = sum(table.num_rows for table in tables)
+    return rows >= _CHUNK_ROWS or sum(table.nbytes for table in tables) >= _CHUNK_BYTES
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
