@@ -1,8 +1,9 @@
 """The control channel of a node: JSON lines over a Unix socket, carried out by the engine's thread.
 
 The engine belongs to the thread it runs on, so requests queue up and a timer inside the engine
-works them off (`drain`). A request is ``{"op": "status", ...}``, its answer ``{"ok": true,
-"result": ...}`` or ``{"ok": false, "error": "...", "kind": "input" | "failed"}``.
+works them off (`drain`); what takes a while is answered `Later`. A request is ``{"op": "status",
+...}``, its answer ``{"ok": true, "result": ...}`` or ``{"ok": false, "error": "...", "kind":
+"input" | "failed"}``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,26 @@ _TIMEOUT = 10.0
 Operation = Callable[[dict[str, Any]], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """An answer that comes once something has happened, or after a while all the same.
+
+    Attributes
+    ----------
+    done
+        Set on the engine's thread.
+    seconds
+        How long to wait for it at most.
+    answer
+        Makes the answer, on another thread: of plain values, not of the engine's objects.
+
+    """
+
+    done: threading.Event
+    seconds: float
+    answer: Callable[[], Any]
+
+
 class Control:
     """The socket, the queue and the operations.
 
@@ -40,7 +62,8 @@ class Control:
     path
         Of the socket; readable by its owner only.
     operations
-        What can be asked for, by name: each takes the request and returns JSON values.
+        What can be asked for, by name: each takes the request and returns JSON values, or
+        `Later`.
 
     """
 
@@ -76,12 +99,12 @@ class Control:
         answer: Future[Any] = Future()
         try:
             self._waiting.put_nowait((self._parsed(line), answer))
-            return {"ok": True, "result": answer.result(_TIMEOUT)}
+            return {"ok": True, "result": _waited(answer.result(_TIMEOUT))}
         except queue.Full:
             return _refused("too many commands at once: nothing was done", "failed")
         except Late:
-            answer.cancel()
-            return _refused("the engine did not answer in time", "failed")
+            done = "nothing was done" if answer.cancel() else "it may have been done all the same"
+            return _refused(f"the engine did not answer in time: {done}", "failed")
         except InputError as error:
             issues = [issue.to_dict() for issue in error.issues]
             return _refused(str(error), "input") | {"issues": issues}
@@ -107,6 +130,13 @@ class Control:
             )
         parsed: dict[str, Any] = request
         return parsed
+
+
+def _waited(result: Any) -> Any:
+    if not isinstance(result, Later):
+        return result
+    result.done.wait(result.seconds)
+    return result.answer()
 
 
 def _refused(text: str, kind: str) -> dict[str, Any]:

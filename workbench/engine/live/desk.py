@@ -12,7 +12,8 @@ from typing import Any
 from nautilus_trader.model import BarType, BookType, InstrumentId, StrategyId, Venue
 from nautilus_trader.trading import Strategy, StrategyConfig
 
-from workbench.engine.live.control import Control, Operation
+from workbench.core.errors import InputError, Issue
+from workbench.engine.live.control import Control, Later, Operation
 from workbench.engine.live.observe import Recorder
 from workbench.engine.live.replay import Tape
 from workbench.study import Study
@@ -20,13 +21,16 @@ from workbench.study import Study
 DESK = "DESK-DESK"
 _DRAIN = dt.timedelta(milliseconds=5)
 _LOOK = dt.timedelta(milliseconds=500)
+_MOST_STEPS = 10_000
+_STEP_SECONDS = 10.0
 
 
 class Desk(Strategy):
     """Runs the control channel and looks at the node from inside."""
 
     def __init__(self) -> None:
-        super().__init__(StrategyConfig(strategy_id=StrategyId(DESK)))
+        # The desk cancels at the expire_time itself: the sandbox goes by the replay's old times.
+        super().__init__(StrategyConfig(strategy_id=StrategyId(DESK), manage_gtd_expiry=True))
 
     def equip(
         self,
@@ -103,6 +107,7 @@ class Desk(Strategy):
             "status": lambda _: self.status(),
             "pause_feed": lambda _: self._pause(paused=True),
             "resume_feed": lambda _: self._pause(paused=False),
+            "step_feed": self._step,
         }
 
     def status(self) -> dict[str, Any]:
@@ -146,9 +151,19 @@ class Desk(Strategy):
 
     def _pause(self, *, paused: bool) -> dict[str, Any]:
         if self._tape is not None:
-            self._tape.paused = paused
+            self._tape.paused, self._tape.steps = paused, 0
         self._recorder.note("feed.paused" if paused else "feed.resumed")
         return {"paused": paused}
+
+    def _step(self, request: dict[str, Any]) -> Later:
+        rows, tape = request.get("rows", 1), self._tape
+        if tape is None or not tape.paused:
+            raise InputError(Issue("only a replay that is paused can go row by row"))
+        if isinstance(rows, bool) or not isinstance(rows, int) or not 1 <= rows <= _MOST_STEPS:
+            raise InputError(Issue(f"is a whole number from 1 to {_MOST_STEPS:,}", "rows"))
+        return Later(
+            tape.step(rows), _STEP_SECONDS, lambda: {"rows": tape.played, "ended": tape.ended}
+        )
 
     def _look(self) -> None:
         for look in self._looks:

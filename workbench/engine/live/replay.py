@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from nautilus_trader.model import OrderBookDelta, Venue
 
 _SETTLE_NS = 2 * 10**9  # an order that stays on its way for longer does not hold up the feed
 _PATIENCE = 0.0005
+_PAUSED = 0.005
+_WAITING = 0.05
 
 
 @dataclass(slots=True)
@@ -41,6 +44,8 @@ class Tape:
         Called after the last row.
     played
         Rows handed to the engine.
+    paused, steps
+        Whether it stands still, and how many rows it plays all the same.
     expected, seen
         Of those, rows it passes on one by one, and those it has passed on to the strategies.
         (Changes of the order book are passed on in batches.)
@@ -58,8 +63,10 @@ class Tape:
     last_ns: int = 0
     heard: float = 0.0
     paused: bool = False
+    steps: int = 0
     ended: bool = False
     _started: bool = field(default=False, repr=False)
+    _stepping: list[tuple[int, threading.Event]] = field(default_factory=list, repr=False)
 
     @property
     def rows(self) -> int:
@@ -74,6 +81,21 @@ class Tape:
         """Say, once, that the tape may start: the first subscription starts all of it."""
         first, self._started = not self._started, True
         return first
+
+    def step(self, rows: int) -> threading.Event:
+        """Play so many rows of a paused tape; return what is set once they have been."""
+        done = threading.Event()
+        self.steps += rows
+        self._stepping.append((self.played + self.steps, done))
+        self.stepped()
+        return done
+
+    def stepped(self) -> None:
+        """Tell who waits for rows that have been played."""
+        for target, done in list(self._stepping):
+            if self.played >= target or self.ended:
+                self._stepping.remove((target, done))
+                done.set()
 
 
 class TapeConfig(DataClientConfig):
@@ -117,21 +139,38 @@ class ReplayClient(MarketDataClient):
         tape = self._tape
         # Every strategy has started, and subscribed, before the first row.
         await asyncio.sleep(0.05)
-        began, first = time.monotonic(), None
+        first: int | None = None
         for row in tape.merged():
-            first = row.ts_init if first is None else first
-            due = began + (row.ts_init - first) / 1e9 / tape.speed
-            while (wait := due - time.monotonic()) > 0:
-                await asyncio.sleep(min(wait, 0.5))
-            while tape.paused:
-                await asyncio.sleep(0.05)
-                began += 0.05
+            if first is None:
+                first, began = row.ts_init, time.monotonic()
+            began = await self._until_due(began, (row.ts_init - first) / 1e9 / tape.speed)
             self._handle_data(row)
             tape.played, tape.last_ns, tape.heard = tape.played + 1, row.ts_init, time.time()
             tape.expected += not isinstance(row, OrderBookDelta)
             await self._settled()
+            tape.stepped()
         tape.ended = True
+        tape.stepped()
         tape.on_end()
+
+    async def _until_due(self, began: float, after: float) -> float:
+        """Wait until a row is due; return when the tape would have begun without its pauses."""
+        tape, stood = self._tape, None
+        while True:
+            now = time.monotonic()
+            if tape.paused:
+                stood = now if stood is None else stood
+                if tape.steps:
+                    tape.steps -= 1
+                    return now - after
+                await asyncio.sleep(_PAUSED)
+                continue
+            if stood is not None:
+                began, stood = began + now - stood, None
+            wait = began + after - now
+            if wait <= 0:
+                return began
+            await asyncio.sleep(min(wait, _WAITING))
 
     async def _settled(self) -> None:
         tape = self._tape
