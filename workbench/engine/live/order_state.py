@@ -1,0 +1,192 @@
+"""What the desk knows of its orders: from the journal after a restart, from events after that."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from workbench.core.journal import Entry
+from workbench.engine.live.order_ticket import Ticket
+
+CLOSED = ("filled", "canceled", "expired", "denied", "rejected", "lost", "unknown", "dropped")
+_PENDING = ("intended", "initialized", "submitted", "released")
+_STATUSES = {
+    "initialized", "denied", "emulated", "released", "submitted", "accepted", "rejected",
+    "canceled", "expired", "triggered", "filled",
+}  # fmt: skip
+_REFUSALS = ("modify_rejected", "cancel_rejected")
+LOST = "the simulated venue began anew when the node was restarted: the order is gone"
+UNTRACED = (
+    "the node died before the order was sent, or just then: nothing is known of it, and it is "
+    "not sent again. To place it, use another client_order_id"
+)
+
+
+@dataclass(slots=True)
+class Record:
+    """One order of the desk, as plain values that any thread may read.
+
+    Attributes
+    ----------
+    status
+        The engine's, in small letters; before it has one ``held`` (waits for another order) or
+        ``intended``. ``lost``, ``unknown`` and ``dropped`` are the desk's own ends.
+    filled, quantity
+        Units.
+    value
+        Of the fills, price times units.
+    reason
+        Why it ended, or the last refusal.
+
+    """
+
+    id: str
+    status: str
+    quantity: Decimal
+    filled: Decimal = Decimal(0)
+    value: Decimal = Decimal(0)
+    reason: str | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self.status in CLOSED
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a command answers."""
+        average = self.value / self.filled if self.filled else None
+        return {
+            "client_order_id": self.id,
+            "status": self.status,
+            "reason": self.reason,
+            "quantity": f"{self.quantity:f}",
+            "filled": f"{self.filled:f}",
+            "average_price": None if average is None else str(round(average, 10).normalize()),
+        }
+
+
+@dataclass(slots=True)
+class Waiter:
+    """Somebody who waits for events of some orders."""
+
+    left: set[str]
+    until: Callable[[str, Record], bool]
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Book:
+    """The desk's orders by client order id.
+
+    Attributes
+    ----------
+    tickets
+        What was asked for, by the ticket's id.
+    records
+        The orders, by theirs.
+
+    """
+
+    def __init__(self, past: Iterable[Entry]) -> None:
+        self.tickets: dict[str, Ticket] = {}
+        self.records: dict[str, Record] = {}
+        self._waiters: list[Waiter] = []
+        for entry in past:
+            self._recall(entry)
+
+    def add(self, ticket: Ticket) -> None:
+        """Keep a ticket whose orders have not been sent yet."""
+        self.tickets[ticket.id] = ticket
+        for leg in ticket.legs:
+            status = "held" if leg.waits else "intended"
+            self.records[leg.id] = Record(leg.id, status, leg.order.quantity)
+
+    def ticket_of(self, name: str) -> Ticket | None:
+        """Return the ticket an order belongs to."""
+        for ticket in self.tickets.values():
+            if any(leg.id == name for leg in ticket.legs):
+                return ticket
+        return None
+
+    def wait(self, names: Iterable[str], until: Callable[[str, Record], bool]) -> Waiter:
+        """Return what is done once an event of each order has satisfied `until`."""
+        waiter = Waiter(set(names), until)
+        self._waiters.append(waiter)
+        return waiter
+
+    def forget(self, waiter: Waiter) -> None:
+        """Stop waiting."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+
+    def noted(self, group: str, what: str, event: Any) -> None:
+        """Take in one of the engine's events."""
+        if group != "order":
+            return
+        name = str(event.client_order_id)
+        record = self.records.get(name)
+        if record is None:
+            record = Record(name, "initialized", Decimal(0))  # a strategy's: only waited for
+        self._apply(record, what, _values(event))
+        for waiter in [each for each in self._waiters if name in each.left]:
+            if waiter.until(what, record):
+                waiter.left.discard(name)
+            if not waiter.left:
+                waiter.done.set()
+                self._waiters.remove(waiter)
+
+    def end(self, name: str, status: str, reason: str) -> None:
+        """Close an order by the desk's own decision."""
+        record = self.records[name]
+        record.status, record.reason = status, reason
+
+    def _apply(self, record: Record, what: str, values: dict[str, Any]) -> None:
+        if values.get("quantity") is not None and what in ("initialized", "updated"):
+            record.quantity = Decimal(values["quantity"])
+        if what == "filled":
+            units = Decimal(values["last_qty"])
+            record.filled += units
+            record.value += units * Decimal(values["last_px"])
+            whole = record.filled >= record.quantity > 0
+            record.status = "filled" if whole else "partially_filled"
+        elif what in _REFUSALS:
+            record.reason = values.get("reason")
+        elif what in _STATUSES and not (what == "initialized" and record.status not in _BEFORE):
+            record.status = what
+            record.reason = values.get("reason")
+
+    def _recall(self, entry: Entry) -> None:
+        kind = entry["type"]
+        if kind == "order.intended":
+            if "ticket" in entry:
+                self.add(Ticket.from_dict(entry["ticket"]))
+            for name in entry["orders"]:
+                self.records[name].status = "intended"
+        elif kind in ("order.dropped", "order.untraced"):
+            status = "dropped" if kind == "order.dropped" else "unknown"
+            self.end(entry["client_order_id"], status, entry["reason"])
+        elif kind.startswith("order.") and "data" in entry:
+            record = self.records.get(entry["data"]["client_order_id"])
+            if record is not None:
+                self._apply(record, kind.removeprefix("order."), entry["data"])
+
+
+_BEFORE = ("held", "intended", "initialized")
+
+
+def settled(_: str, record: Record) -> bool:
+    """Say whether an order has left: it is known what became of it for now."""
+    return record.status not in (*_PENDING, "held")
+
+
+def changed(what: str, record: Record) -> bool:
+    """Say whether a change or a cancel has come to something."""
+    return what in ("updated", *_REFUSALS) or record.closed
+
+
+def _values(event: Any) -> dict[str, Any]:
+    names = ("quantity", "last_qty", "last_px", "reason")
+    found = {name: getattr(event, name, None) for name in names}
+    return {name: str(value) for name, value in found.items() if value is not None}
