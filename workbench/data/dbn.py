@@ -272,7 +272,8 @@ def library(name: str) -> Any:
 def batches(parts: Iterable[Any], at_once: int = PIECE) -> Iterator[Any]:
     """Join and cut arrays of records so that no time is on both sides of a cut.
 
-    Of an order book's records, those that change nothing stay with the change before them.
+    Small arrays are joined to half of `at_once` bytes at least. Of an order book's records, those
+    that change nothing stay with the change before them.
 
     Raises
     ------
@@ -286,7 +287,7 @@ def batches(parts: Iterable[Any], at_once: int = PIECE) -> Iterator[Any]:
         if not len(part):
             continue
         held.append(part)
-        if sum(each.nbytes for each in held) < at_once:
+        if sum(each.nbytes for each in held) < at_once // 2:
             continue
         records = np.concatenate(held)
         times = records[index_of(records.dtype)].astype(np.int64)

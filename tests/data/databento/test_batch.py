@@ -104,7 +104,7 @@ def test_an_order_that_expires_while_it_is_waited_for(
         return False
 
     server.looks = 1_000_000
-    with pytest.raises(DataError, match="has expired before its files were here. Fetch again"):
+    with pytest.raises(DataError, match="has expired before its files were here"):
         data.fetch(order(), project, should_stop=expire)
     assert left(project) == []
 
