@@ -124,7 +124,7 @@ class Desk(Strategy):
             "open": sorted(str(order.client_order_id) for order in self.cache.orders_open()),
             "net": str(self.portfolio.net_position(self.instrument)),
             "positions": [
-                [str(each.instrument_id), str(each.signed_decimal_qty()), each.avg_px_open]
+                [str(each.instrument_id), str(each.signed_qty), each.avg_px_open]
                 for each in self.cache.positions_open()
             ],
             "balance": str(account.balance_total(Currency.from_str("USDT"))) if account else None,

@@ -315,3 +315,9 @@ def test_wrong_practice_requests(bybit: Bybit, verb: str, word: str, params: dic
     answer = bybit.raw("POST", f"/practice/{verb}", json=params, headers=token)
     assert answer.status_code == 400
     assert word in answer.json()["error"]
+
+
+def test_faults_from_the_start() -> None:
+    with served("BTCUSDT", faults=["http:status=500,path=/v5/market/time"]) as bybit:
+        codes = [bybit.raw("GET", "/v5/market/time").status_code for _ in range(2)]
+        assert codes == [500, 200]

@@ -177,9 +177,9 @@ class Books:
     def note(self, position: int | None, prices: Mapping[str, Any]) -> None:
         """Note where the replay is, and prices set by hand; they need not outlast a power cut."""
         if (position, prices) != (self.position, self.prices):
-            self.position, self.prices = position, dict(prices)
             if self._journal is not None:
-                self._journal.append("replay", {"at": position, "prices": self.prices})
+                self._journal.append("replay", {"at": position, "prices": dict(prices)})
+            self.position, self.prices = position, dict(prices)
 
     def close(self) -> None:
         """Let another venue have them."""

@@ -7,6 +7,7 @@ the books, told to `told`, and only then does the request return.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -255,8 +256,9 @@ class Exchange:
             self.note()
 
     def note(self) -> None:
-        """Note in the books where the replay is."""
-        self.books.note(self.position, self.by_hand)
+        """Note in the books where the replay is; a full disk costs no more than the note."""
+        with suppress(DataError):
+            self.books.note(self.position, self.by_hand)
 
     def _mark(self, symbol: str) -> Decimal | None:
         return self.markets[symbol].mark if symbol in self.markets else None

@@ -80,8 +80,6 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
         self._port, self._number = settings.port, 0
         self._faults.strike = self._strike
-        for fault in settings.faults:
-            self._faults.add(fault)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[int], None]) -> None:
         """Serve until `stop` is set.
@@ -108,6 +106,8 @@ class Server:
             }
             self._tasks |= waiting
             ready(self._port)
+            for fault in self._settings.faults:
+                self._faults.add(fault)
             while not stop.is_set():
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -314,7 +314,13 @@ class Server:
             if connection.transport is not None:
                 connection.transport.abort()
         await asyncio.sleep(seconds)
-        await self._listen()
+        while True:
+            try:
+                await self._listen()
+            except InputError:  # somebody else has the port: ours it was, and will be again
+                await asyncio.sleep(0.1)
+            else:
+                return
 
 
 _FAST = (
