@@ -1,10 +1,11 @@
 """What is wrong with a study's exchange data, said where it is wrong and what would be right."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from tests.data.exchanges.support import DAY_AGO, VENUES, opened, serving, study
+from tests.data.exchanges.support import DAY_AGO, INSTRUMENTS, VENUES, opened, serving, study
 from tests.servers.bybit import Bybit
 from tests.servers.faults import Fault, Faults
 from tests.servers.kraken import Kraken
@@ -179,3 +180,26 @@ def test_what_is_available(
         assert request.calls == -(-request.rows // page)
         assert request.cost == 0
         assert server.count() == 1  # all of that takes one request
+
+
+def test_the_study_in_the_docs(project: Project) -> None:
+    from ruamel.yaml import YAML
+
+    from tests.conftest import ROOT
+    from tests.data.support import study_of
+
+    text = (ROOT / "docs" / "exchange-history.md").read_text()
+    block = text.partition("```yaml\n")[2].partition("```")[0]
+    (dataset,) = YAML(typ="safe").load(block)["data"]
+    provider, item = opened(project, study_of(dataset))
+    assert provider.check(item) == []
+    for each in (INSTRUMENTS["kraken"], "BTC-USD-261225.OKX", "BTCUSD_PERP.BINANCE"):
+        assert each in text
+
+
+def test_in_a_notebook_s_event_loop(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cell() -> int:
+        return data.fetch(study("bybit", DAY_AGO, DAY_AGO + HOUR), project).rows
+
+    with serving(Bybit(), monkeypatch):
+        assert asyncio.run(cell()) == 61

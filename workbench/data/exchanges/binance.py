@@ -158,7 +158,7 @@ class BinanceProvider(ExchangeProvider):
                 "symbol": market.symbol,
                 "interval": market.product.bars[bars],
                 "startTime": begin // _MS,
-                "endTime": end // _MS,
+                "endTime": (end + step - 1) // _MS,
                 "limit": 1000,
             }
             weight = 2 if market.product.name == "SPOT" else 5

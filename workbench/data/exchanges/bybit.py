@@ -183,7 +183,7 @@ class BybitProvider(ExchangeProvider):
             rows = ((int(row[0]) * _MS, tuple(row[1:6])) for row in result["list"])
             return page_of(rows, first, last, step)
 
-        params = self._params(market, market.product.bars[bars], first, last)
+        params = self._params(market, market.product.bars[bars], first, last + step - 1)
         return (await session.get(_API, "/v5/market/kline", params, read)).content
 
     def _params(self, market: Market, interval: str, first: int, last: int) -> dict[str, Any]:

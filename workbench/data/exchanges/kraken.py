@@ -168,7 +168,7 @@ class KrakenProvider(ExchangeProvider):
                 )
                 return page_of(rows, first, last, step)
 
-            params = {"from": first // _SECOND, "to": last // _SECOND}
+            params = {"from": first // _SECOND, "to": (last + step - 1) // _SECOND}
             path = f"/api/charts/v1/trade/{market.symbol}/{code}"
             return (await session.get(_FUTURES_API, path, params, read_futures)).content
 
@@ -176,7 +176,7 @@ class KrakenProvider(ExchangeProvider):
             # It serves all it has after `since`, and the bar that is not finished.
             rows = (
                 (int(row[0]) * _SECOND, (*map(str, row[1:5]), str(row[6])))
-                for row in result[market.symbol]
+                for row in _rows(result)
                 if first <= int(row[0]) * _SECOND <= last
             )
             return page_of(rows, first, last, step)
@@ -211,7 +211,7 @@ class KrakenProvider(ExchangeProvider):
                     BUY if row[3] == "b" else SELL,
                     row[6],
                 )
-                for row in result[market.symbol]
+                for row in _rows(result)
             ]
             check(found)
             return found
@@ -250,6 +250,12 @@ class KrakenProvider(ExchangeProvider):
         path = f"/api/history/v3/market/{market.symbol}/executions"
         params = {"since": since, "sort": "asc", "count": _PAGE_TRADES}
         return (await session.get(_FUTURES_API, path, params, read)).content
+
+
+def _rows(result: Mapping[str, Any]) -> list[Any]:
+    """Return the rows of the one pair that was asked for, whichever of its names they are under."""
+    rows: list[Any] = next(value for name, value in result.items() if name != "last")
+    return rows
 
 
 def _numbers(row: Mapping[str, Any]) -> Candle:
