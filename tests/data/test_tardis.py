@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -245,17 +247,24 @@ def test_without_a_key(
     assert data.fetch(april, project).rows == 5
 
 
-@pytest.mark.parametrize("head", [True, False])
+@pytest.mark.parametrize(
+    ("head", "refusal", "how"),
+    [
+        (True, 401, "refuses the API key"),
+        (False, 401, "refuses the API key"),
+        (True, 403, "does not give your API key this"),
+    ],
+)
 def test_a_key_that_is_refused(
-    head: bool, server: TardisServer, project: Project, monkeypatch: pytest.MonkeyPatch
+    head: bool, refusal: int, how: str, server: TardisServer, project: Project
 ) -> None:
     server.keys.clear()  # it has expired
-    server.head = head
+    server.head, server.refusal = head, refusal
     with pytest.raises(DataError) as error:
         data.fetch(remote(definition=XBT), project)
     said = str(error.value)
-    assert said.startswith("Tardis refuses the API key: trades of bitmex XBTUSD, 2020-03-0")
-    assert "Unauthorized: only first days of months without a valid key. Store another" in said
+    assert said.startswith(f"Tardis {how}: trades of bitmex XBTUSD, 2020-03-0")
+    assert "Unauthorized: without a valid key only first days of months. Store another" in said
     assert KEY not in said
     assert not list(project.catalog.rglob("*.parquet"))
 
@@ -400,3 +409,26 @@ def test_a_fault_of_the_exchanges_api_is_asked_again(
         server.faults.next(fault, path="/exchanges/")
     assert data.plan(remote(), project).requests == 3
     assert server.count("/exchanges/") == 4
+
+
+def test_the_examples_of_the_page(
+    server: TardisServer, project: Project, workbench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tardis.md").read_text()
+    free, files = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    monkeypatch.delenv(KEY_VARIABLE)
+    server.add("trades", DAYS[0], text("trades", lines("trades", DAYS[0], 3_000)))
+    (project.root / "free.yaml").write_text(free)
+    head, _, rest = free.partition("data:")
+    (project.root / "files.yaml").write_text(head + files + rest[rest.index("venues:") :])
+    (project.root / "data" / "tardis").mkdir()
+    rows = lines("trades", DAYS[1], 3_000)
+    (project.root / "data" / "tardis" / "x.csv").write_text(text("trades", rows))
+    for arguments in (("data", "fetch"), ("backtest", "run")):
+        answer = workbench(*arguments, "free.yaml", "--json")
+        assert answer.code == 0, answer.err
+    assert answer.json["fills"] > 0
+    shutil.rmtree(project.catalog)
+    answer = workbench("backtest", "run", "files.yaml", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["fills"] > 0

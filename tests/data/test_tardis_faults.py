@@ -261,6 +261,21 @@ def arrived(project: Project) -> set[str]:
     return waiting | {ids_of(file)[0][:10] for file in files(project) if file.rows}
 
 
+def test_a_file_that_stayed_though_its_rows_are_in_goes(
+    server: TardisServer, project: Project
+) -> None:
+    def stop_after_the_last_chunk() -> bool:
+        return bool(list(project.catalog.glob("data/trades/*/*.parquet")))
+
+    with pytest.raises(Cancelled):
+        data.fetch(remote(end=MONTH[0]), project, should_stop=stop_after_the_last_chunk)
+    assert ids(project) == made(MONTH[:1])
+    (stayed,) = project.gateway.rglob("*.csv.gz")
+    data.fetch(remote(), project)
+    assert not stayed.exists()
+    assert server.downloads == 3
+
+
 def test_a_full_disk(server: TardisServer, project: Project) -> None:
     rows = lines("trades", MONTH[0], 3_000)
     server.add("trades", MONTH[0], text("trades", rows))

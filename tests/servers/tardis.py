@@ -110,6 +110,8 @@ class TardisServer(LocalServer):
         By path: ``bitmex/trades/2020/03/01/XBTUSD``.
     keys
         API keys that open everything.
+    refusal
+        Status of what a key, or the lack of one, does not open.
     instruments
         JSON answers of the instruments API, by ``exchange/symbol``.
     drip
@@ -125,6 +127,7 @@ class TardisServer(LocalServer):
         self.faults = faults or Faults()
         self.files: dict[str, bytes] = {}
         self.keys = {KEY}
+        self.refusal = 401
         self.instruments: dict[str, Any] = {}
         self.drip: float | None = None
         self.arriving = threading.Event()
@@ -191,7 +194,9 @@ class TardisServer(LocalServer):
         if request.method == "HEAD" and not self.head:
             return web.Response(status=403)
         if at["day"] != "01" and not self._allowed(request):
-            return _wrong(401, "Unauthorized: only first days of months without a valid key")
+            return _wrong(
+                self.refusal, "Unauthorized: without a valid key only first days of months"
+            )
         folder = f"{at['exchange']}/{at['type']}"
         name = f"{folder}/{at['year']}/{at['month']}/{at['day']}/{at['symbol']}"
         known = any(n.startswith(folder) and n.endswith(f"/{at['symbol']}") for n in self.files)

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from workbench.adapters.secrets import Secret
 from workbench.core.errors import Cancelled, DataError, InputError, Issue, nearest
 from workbench.core.progress import OnProgress, Progress, ShouldStop
+from workbench.core.project import Project
 from workbench.data import tardis_api, tardis_csv, tardis_files, tardis_rows
+from workbench.data.catalog import Dataset
 from workbench.data.intervals import Interval, clip, iso, union
+from workbench.data.intervals import missing as absent
 from workbench.data.provider import Chunk, Item, Provider, Request
 from workbench.data.tardis_api import DayFile, file_symbol
 from workbench.data.tardis_check import Contents, Expected, check
@@ -53,6 +58,11 @@ class TardisProvider(Provider):
     name: ClassVar[str] = "tardis"
     parallel: ClassVar[int] = tardis_api.PARALLEL
 
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self._keys: list[Secret | None] = []
+        self._sweeping, self._swept = threading.Lock(), False
+
     def local(self, item: Item) -> bool:  # noqa: D102
         return _spec(item).path is not None
 
@@ -82,7 +92,7 @@ class TardisProvider(Provider):
         if spec.definition:
             return spec.definition
         known = definitions(self.project.catalog).get(spec.instrument)
-        if spec.path is None and (key := tardis_api.api_key()) is not None:
+        if spec.path is None and (key := self._key()) is not None:
             return describe(item, _symbol(spec), key, known)
         if known is not None:
             return known
@@ -146,7 +156,7 @@ class TardisProvider(Provider):
                 return f"are of other {what}: {then[name]}, not {value}"
         if spec.path is None:
             return None
-        return _changed(then["files"], tardis_files.find(item, self.project))
+        return tardis_files.changed(then["files"], tardis_files.find(item, self.project))
 
     def plan(self, item: Item, missing: Sequence[Interval]) -> Sequence[Request]:  # noqa: D102
         if _spec(item).path is not None:
@@ -157,8 +167,8 @@ class TardisProvider(Provider):
             for day in range(start // _DAY, end // _DAY + 1):
                 part = clip((start, end), (day * _DAY, (day + 1) * _DAY - 1))
                 days.setdefault(day, []).extend([part] if part else [])
-        key = tardis_api.api_key() if days else None
         paid = [str(_date(day)) for day in days if _date(day).day != 1]
+        key = self._key() if paid else None
         if paid and key is None:
             many = f" and {len(paid) - 1:,} more" if paid[1:] else ""
             message = (
@@ -168,8 +178,8 @@ class TardisProvider(Provider):
             )
             raise item.error(message, "start")
         files = [self._file(item, day) for day in days]
-        absent = [file for file in files if not (self._folder(item) / file.name).exists()]
-        sizes = dict(zip(absent, tardis_api.sizes(absent, key), strict=True))
+        wanted = [file for file in files if not (self._folder(item) / file.name).exists()]
+        sizes = dict(zip(wanted, tardis_api.sizes(wanted, key), strict=True))
         return [
             Request(
                 (parts[0][0], parts[-1][1]),
@@ -198,12 +208,14 @@ class TardisProvider(Provider):
         if isinstance(payload.file, LocalFile):
             yield from self._read(item, payload, payload.file, 0, step)
             return
+        with self._sweeping:  # before any request has a file there
+            self._sweep(item)
         path, received = self._folder(item) / payload.file.name, 0
         if not path.exists():
             arriving = download(
                 payload.file,
                 path.parent / "arriving",
-                tardis_api.api_key(),
+                None if payload.file.day.day == 1 else self._key(),
                 payload.size,
                 step("downloading", payload.size or 0),
                 should_stop,
@@ -218,6 +230,19 @@ class TardisProvider(Provider):
             said = str(error).replace(file.shown, self.project.relative(aside))
             raise DataError(f"Tardis's {payload.file} has faults:\n{said}") from None
         path.unlink()
+
+    def _sweep(self, item: Item) -> None:
+        """Remove files of fetches that ended just before they could, once all their rows are in."""
+        if self._swept:
+            return
+        self._swept = True
+        waiting = list(self._folder(item).glob("*.csv.gz"))
+        dataset = Dataset(self.project, item.spec.kind, item.spec.identity)
+        covered = [each.interval for each in dataset.files() if not each.broken] if waiting else []
+        for path in waiting:
+            day = _whole_day(dt.date.fromisoformat(path.name[:10]))
+            if not absent(day, covered):
+                path.unlink()
 
     def _read(
         self,
@@ -291,6 +316,12 @@ class TardisProvider(Provider):
                 )
         return requests
 
+    def _key(self) -> Secret | None:
+        """Return the API key; the store is opened once."""
+        if not self._keys:
+            self._keys.append(tardis_api.api_key())
+        return self._keys[0]
+
     def _definition(self, item: Item) -> Definition:
         """Return the definition without asking Tardis where the catalog knows it."""
         spec = _spec(item)
@@ -354,20 +385,3 @@ def _doubts(item: Item, payload: _Payload, file: LocalFile, contents: Contents) 
     if payload.gap:
         doubts.append(f"{file.shown}: no file has {payload.gap}: kept as days without rows")
     return doubts
-
-
-def _changed(then: list[dict[str, Any]], now: list[LocalFile]) -> str | None:
-    """Say whether files that were read have changed; new ones beside them are no difference."""
-    by_name = {file.shown: file for file in now}
-    for old in then:
-        file = by_name.get(old["path"])
-        if file is None:
-            continue
-        untouched = all(old[key] == value for key, value in file.stat().items())
-        if not untouched and file.sha256() != old["sha256"]:
-            return f"came from {file.shown} before it was changed"
-    if any(old["path"] in by_name for old in then):
-        return None
-    hashes = {old["sha256"] for old in then}  # moved or copied files are the same files
-    same = any(file.sha256() in hashes for file in now)
-    return None if same else f"came from other files, such as {then[0]['path']}"

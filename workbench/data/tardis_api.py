@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from workbench.adapters import secrets
-from workbench.core.errors import DataError, DependencyError
+from workbench.core.errors import DataError, DependencyError, InputError
 
 if TYPE_CHECKING:
     import httpx
@@ -112,8 +112,20 @@ def _base(default: str) -> str:
 
 
 def api_key() -> secrets.Secret | None:
-    """Return the API key; None where there is none."""
-    return secrets.get("tardis", "live").get("api_key")
+    """Return the API key; None where there is none.
+
+    Raises
+    ------
+    LockedError
+        If the store that may hold it needs a passphrase and there is nobody to ask.
+
+    """
+    try:
+        return secrets.require("tardis", "live", ["api_key"])["api_key"]
+    except secrets.LockedError:
+        raise
+    except InputError:
+        return None
 
 
 def exchange_details(exchange: str) -> dict[str, Any]:

@@ -153,6 +153,26 @@ def in_order(files: list[LocalFile]) -> list[tuple[LocalFile, Interval]]:
     return ordered
 
 
+def changed(then: list[dict[str, Any]], now: list[LocalFile]) -> str | None:
+    """Say how files that were read differ from those there are now, None if they do not.
+
+    Files that have come beside them are no difference.
+    """
+    by_name = {file.shown: file for file in now}
+    for old in then:
+        file = by_name.get(old["path"])
+        if file is None:
+            continue
+        untouched = all(old[key] == value for key, value in file.stat().items())
+        if not untouched and file.sha256() != old["sha256"]:
+            return f"came from {file.shown} before it was changed"
+    if any(old["path"] in by_name for old in then):
+        return None
+    hashes = {old["sha256"] for old in then}  # moved or copied files are the same files
+    same = any(file.sha256() in hashes for file in now)
+    return None if same else f"came from other files, such as {then[0]['path']}"
+
+
 def days_between(end: int, start: int) -> str | None:
     """Name the whole days between the end of a file and the start of the next."""
     first, last = end // _DAY + 1, start // _DAY - 1

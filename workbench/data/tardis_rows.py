@@ -79,7 +79,8 @@ def chunks(
 
 def _full(tables: list[pa.Table]) -> bool:
     rows = sum(table.num_rows for table in tables)
-    return rows >= _CHUNK_ROWS or sum(table.nbytes for table in tables) >= _CHUNK_BYTES
+    size = sum(table.nbytes for table in tables)
+    return bool(rows >= _CHUNK_ROWS or size >= _CHUNK_BYTES)
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
