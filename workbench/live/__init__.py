@@ -14,13 +14,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.live import risk
+    from workbench.live import orders, risk
     from workbench.live.bus import EngineEventBus
     from workbench.live.handle import Node, node, nodes
     from workbench.live.launcher import launch
     from workbench.live.promotion import Promotion, flip
 
-__all__ = ["EngineEventBus", "Node", "Promotion", "flip", "launch", "node", "nodes", "risk"]
+__all__ = [
+    "EngineEventBus",
+    "Node",
+    "Promotion",
+    "flip",
+    "launch",
+    "node",
+    "nodes",
+    "orders",
+    "risk",
+]
 
 _HOMES = {
     "EngineEventBus": "bus",
@@ -38,8 +48,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    if name == "risk":
-        return importlib.import_module("workbench.live.risk")
+    if name in ("orders", "risk"):
+        return importlib.import_module(f"workbench.live.{name}")
     return getattr(importlib.import_module(f"workbench.live.{_HOMES[name]}"), name)
 
 

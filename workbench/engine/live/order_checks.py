@@ -132,7 +132,7 @@ class Checker:
             message = f"{order.instrument} has quotes only: no last price would ever trigger it"
             yield leg.issue(f"{message}. BID_ASK does", "trigger_type")
         if taken is not None:
-            yield from _wrong_side(leg, found)
+            yield from wrong_side(leg, found)
 
     def _expiry(self, leg: Leg, instrument: Any) -> Iterator[Issue]:
         now = self._now()
@@ -252,7 +252,8 @@ def _emulated(leg: Leg, found: Prices) -> Iterator[Issue]:
         yield leg.issue(f"there are no quotes of {name} to trigger it", key)
 
 
-def _wrong_side(leg: Leg, found: Prices) -> Iterator[Issue]:
+def wrong_side(leg: Leg, found: Prices) -> Iterator[Issue]:
+    """Find a trigger on the wrong side of the market, or a post-only order that would take."""
     order = leg.order
     market = _reference(order, found)
     if market is None:

@@ -19,6 +19,7 @@ _STATUSES = {
 }  # fmt: skip
 _REFUSALS = ("modify_rejected", "cancel_rejected")
 LOST = "the simulated venue began anew when the node was restarted: the order is gone"
+_MOST_WAITERS = 10_000
 UNTRACED = (
     "the node died before the order was sent, or just then: nothing is known of it, and it is "
     "not sent again. To place it, use another client_order_id"
@@ -70,10 +71,18 @@ class Record:
 
 @dataclass(slots=True)
 class Waiter:
-    """Somebody who waits for events of some orders."""
+    """Somebody who waits for events of some orders.
+
+    Attributes
+    ----------
+    seen
+        What has come of those orders.
+
+    """
 
     left: set[str]
     until: Callable[[str, Record], bool]
+    seen: dict[str, str] = field(default_factory=dict)
     done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -93,6 +102,7 @@ class Book:
         self.tickets: dict[str, Ticket] = {}
         self.records: dict[str, Record] = {}
         self._waiters: list[Waiter] = []
+        self._owners: dict[str, str] = {}
         for entry in past:
             self._recall(entry)
 
@@ -101,25 +111,38 @@ class Book:
         self.tickets[ticket.id] = ticket
         for leg in ticket.legs:
             status = "held" if leg.waits else "intended"
-            self.records[leg.id] = Record(leg.id, status, leg.order.quantity)
+            self.intend(leg.id, leg.order.quantity, ticket.id, status)
+
+    def intend(self, name: str, units: Decimal, ticket: str, status: str = "intended") -> None:
+        """Note that an order of a ticket is about to be sent."""
+        self.records[name] = Record(name, status, units)
+        self._owners[name] = ticket
+
+    def follow(self, order: Any) -> Record:
+        """Return the record of an order in the engine's cache, also of a strategy's."""
+        name = str(order.client_order_id)
+        record = self.records.setdefault(name, Record(name, "initialized", Decimal(0)))
+        record.quantity = order.quantity.as_decimal()
+        record.filled = order.filled_qty.as_decimal()
+        record.status = order.status.name.lower()
+        if record.status.startswith("pending_"):
+            record.status = "partially_filled" if record.filled else "accepted"
+        record.value = record.filled * (order.avg_px or Decimal(0))
+        return record
 
     def ticket_of(self, name: str) -> Ticket | None:
         """Return the ticket an order belongs to."""
-        for ticket in self.tickets.values():
-            if any(leg.id == name for leg in ticket.legs):
-                return ticket
-        return None
+        return self.tickets.get(self._owners.get(name, ""))
 
     def wait(self, names: Iterable[str], until: Callable[[str, Record], bool]) -> Waiter:
         """Return what is done once an event of each order has satisfied `until`."""
         waiter = Waiter(set(names), until)
-        self._waiters.append(waiter)
+        if waiter.left:
+            # One that nobody waits for any more must not stay for ever.
+            self._waiters = [*self._waiters[-_MOST_WAITERS:], waiter]
+        else:
+            waiter.done.set()
         return waiter
-
-    def forget(self, waiter: Waiter) -> None:
-        """Stop waiting."""
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
 
     def noted(self, group: str, what: str, event: Any) -> None:
         """Take in one of the engine's events."""
@@ -128,11 +151,12 @@ class Book:
         name = str(event.client_order_id)
         record = self.records.get(name)
         if record is None:
-            record = Record(name, "initialized", Decimal(0))  # a strategy's: only waited for
+            return  # a strategy's
         self._apply(record, what, _values(event))
         for waiter in [each for each in self._waiters if name in each.left]:
             if waiter.until(what, record):
                 waiter.left.discard(name)
+                waiter.seen[name] = what
             if not waiter.left:
                 waiter.done.set()
                 self._waiters.remove(waiter)
@@ -162,8 +186,8 @@ class Book:
         if kind == "order.intended":
             if "ticket" in entry:
                 self.add(Ticket.from_dict(entry["ticket"]))
-            for name in entry["orders"]:
-                self.records[name].status = "intended"
+            for name, units in entry["orders"].items():
+                self.intend(name, Decimal(units), entry["ticket_id"])
         elif kind in ("order.dropped", "order.untraced"):
             status = "dropped" if kind == "order.dropped" else "unknown"
             self.end(entry["client_order_id"], status, entry["reason"])
@@ -182,8 +206,13 @@ def settled(_: str, record: Record) -> bool:
 
 
 def changed(what: str, record: Record) -> bool:
-    """Say whether a change or a cancel has come to something."""
-    return what in ("updated", *_REFUSALS) or record.closed
+    """Say whether a change has come to something."""
+    return what in ("updated", "modify_rejected") or record.closed
+
+
+def ended(what: str, record: Record) -> bool:
+    """Say whether a cancel has come to something."""
+    return what == "cancel_rejected" or record.closed
 
 
 def _values(event: Any) -> dict[str, Any]:

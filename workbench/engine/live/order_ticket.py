@@ -104,6 +104,16 @@ class Ticket:
         """The order others wait for."""
         return self.legs[0] if len(self.legs) > 1 and self.legs[1].waits else None
 
+    @property
+    def first(self) -> tuple[Leg, ...]:
+        """The orders that are sent at once."""
+        return tuple(leg for leg in self.legs if not leg.waits)
+
+    @property
+    def linked(self) -> tuple[Leg, ...]:
+        """The orders its contingency is about."""
+        return tuple(leg for leg in self.legs if leg.waits) or self.legs
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         return {
@@ -281,7 +291,7 @@ def _clashes(ticket: Ticket) -> Iterator[Issue]:
         if leg.id in seen:
             yield leg.issue(f"'{leg.id}' is another order's of this request", "client_order_id")
         seen.add(leg.id)
-    kept = [leg for leg in ticket.legs if leg.waits] if ticket.parent else list(ticket.legs)
+    kept = ticket.linked
     if ticket.contingency:
         for leg in kept:
             if leg.order.instrument != kept[0].order.instrument:

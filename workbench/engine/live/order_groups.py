@@ -1,0 +1,230 @@
+"""Orders that depend on each other, kept by the desk where the venue does not.
+
+What waits for another order is sent when that is filled, in the quantity it is filled; a bracket's
+exits are never larger than its position. An exit that cannot protect the position (the stop was
+passed before it could be placed, or the venue refused it) is replaced by closing at the market.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.model import ClientOrderId, Quantity
+
+from workbench.engine.live.observe import Recorder
+from workbench.engine.live.order_checks import Checker
+from workbench.engine.live.order_request import STOPS, Order
+from workbench.engine.live.order_state import Book, Record
+from workbench.engine.live.order_ticket import Leg, Ticket
+
+_CHANGEABLE = ("accepted", "partially_filled", "triggered", "emulated")
+_REFUSED = ("rejected", "denied")
+_GONE = ("canceled", "expired")
+
+Send = Callable[[Ticket, Sequence[Leg]], None]
+
+
+class Keeper:
+    """Keeps contingencies.
+
+    Parameters
+    ----------
+    desk
+        Changes and cancels orders.
+    book
+        What is known of them.
+    checker
+        Knows instruments and prices.
+    recorder
+        Of the node's journal.
+    send
+        Sends orders of a ticket.
+
+    """
+
+    def __init__(
+        self, desk: Any, book: Book, checker: Checker, recorder: Recorder, send: Send
+    ) -> None:
+        self._desk, self._book, self._checker = desk, book, checker
+        self._recorder, self._send = recorder, send
+        self._told: set[str] = set()
+        self._sized: dict[str, Decimal] = {}  # fills the waiting orders were last sized for
+
+    def look(self, ticket: Ticket) -> None:
+        """Do what is due now."""
+        if len(ticket.legs) < 2:
+            return
+        if ticket.parent is not None:
+            if any(self._record(leg).status == "held" for leg in ticket.linked):
+                self._release(ticket, ticket.parent)
+                return
+            self._grow(ticket, ticket.parent)
+        if ticket.contingency and not self._kept_by_venue(ticket):
+            self._keep(ticket)
+        if ticket.exits:
+            self._protect(ticket)
+
+    def drop(self, leg: Leg, reason: str) -> None:
+        """Give up an order that waits for another."""
+        self._recorder.note("order.dropped", client_order_id=leg.id, reason=reason)
+        self._book.end(leg.id, "dropped", reason)
+
+    def _record(self, leg: Leg) -> Record:
+        return self._book.records[leg.id]
+
+    def _release(self, ticket: Ticket, parent: Leg) -> None:
+        """Send what waits, as far as its parent is filled."""
+        filled = self._record(parent)
+        waiting = [leg for leg in ticket.linked if self._record(leg).status == "held"]
+        if not filled.filled:
+            if filled.closed:
+                for leg in waiting:
+                    self.drop(leg, f"{parent.id}, which it waits for, is {filled.status}")
+            return
+        ready = [self._share(leg, parent, ticket) for leg in waiting]
+        least = max((self._least(leg) for leg in ready), default=Decimal(0))
+        if any(leg.order.quantity < least for leg in ready):
+            if filled.closed:
+                for leg in waiting:
+                    self.drop(leg, f"what is filled of {parent.id} is less than {least}")
+                self._unprotected(ticket, "its position is smaller than an order may be")
+            return
+        self._sized[ticket.id] = filled.filled
+        passed = [leg for leg in ready if ticket.exits and self._passed(leg)]
+        if passed:
+            for leg in waiting:
+                if leg.id != passed[0].id:
+                    self.drop(leg, f"the market had passed {passed[0].id} already")
+            market = self._market(passed[0].order, passed[0].order.quantity)
+            ready = [replace(passed[0], order=market)]
+        self._send(ticket, ready)
+
+    def _share(self, leg: Leg, parent: Leg, ticket: Ticket) -> Leg:
+        """Return a waiting order in the quantity that its parent's fills stand for."""
+        of, units = self._record(parent), leg.order.quantity
+        if ticket.exits:
+            units = of.filled
+        elif of.status != "filled":
+            units = units * of.filled / of.quantity
+        instrument = self._checker.instrument(leg.order)
+        step = instrument.size_increment.as_decimal()
+        order = leg.order.model_copy(update={"quantity": units // step * step})
+        return replace(leg, order=order)
+
+    def _least(self, leg: Leg) -> Decimal:
+        instrument = self._checker.instrument(leg.order)
+        least = instrument.min_quantity or instrument.size_increment
+        return least.as_decimal()  # type: ignore[no-any-return]
+
+    def _passed(self, leg: Leg) -> bool:
+        """Say whether the market has gone through a stop that is still to be placed."""
+        taken = self._checker.prices(leg.order).taken(leg.order.side)
+        trigger = leg.order.trigger_price
+        if leg.order.type not in STOPS or trigger is None or taken is None:
+            return False
+        return taken >= trigger if leg.order.side == "BUY" else taken <= trigger
+
+    def _grow(self, ticket: Ticket, parent: Leg) -> None:
+        """Make what has been sent larger as its parent is filled further."""
+        filled = self._record(parent).filled
+        sized = self._sized.setdefault(ticket.id, self._covered(ticket, filled))
+        open_ = [leg for leg in ticket.linked if not self._record(leg).closed]
+        if filled <= sized or not open_ or not all(map(self._changeable, open_)):
+            return
+        for leg in open_:
+            more = filled - sized
+            if not ticket.exits:
+                more = self._share(leg, parent, ticket).order.quantity - self._record(leg).quantity
+            if more > 0:
+                self._resize(leg, self._record(leg).quantity + more)
+            if ticket.contingency and self._kept_by_venue(ticket):
+                break  # the venue changes the others
+        self._sized[ticket.id] = filled
+
+    def _covered(self, ticket: Ticket, filled: Decimal) -> Decimal:
+        """Return the fills that the open exits stand for, after a restart."""
+        records = [self._record(leg) for leg in ticket.linked]
+        left = [each.quantity - each.filled for each in records if not each.closed]
+        if not ticket.exits or not left:
+            return filled
+        return min(filled, max(left) + sum((each.filled for each in records), Decimal(0)))
+
+    def _keep(self, ticket: Ticket) -> None:
+        """Cancel or make smaller what the venue leaves as it is."""
+        records = {leg.id: self._record(leg) for leg in ticket.linked}
+        ends = (*_GONE, "filled") if ticket.exits else (*_GONE, *_REFUSED, "filled")
+        ended = [name for name, record in records.items() if record.status in ends]
+        if ticket.contingency == "OCO":
+            ended += [name for name, record in records.items() if record.filled]
+        for leg in ticket.linked:
+            record = records[leg.id]
+            if record.closed or leg.id in ended[:1]:
+                continue
+            if ended:
+                self._desk.cancel_order(ClientOrderId(leg.id))
+                continue
+            left = record.filled + self._left(ticket)
+            if left < record.quantity and self._changeable(leg):
+                self._resize(leg, left)
+
+    def _left(self, ticket: Ticket) -> Decimal:
+        """Return what is still to be done of an OUO group, or to be closed of a position."""
+        whole = ticket.linked[0].order.quantity
+        if ticket.parent is not None:
+            whole = self._record(ticket.parent).filled
+        return whole - sum((self._record(leg).filled for leg in ticket.linked), Decimal(0))
+
+    def _protect(self, ticket: Ticket) -> None:
+        """Close at the market what a refused stop loss cannot protect."""
+        name = f"{ticket.id}MX"
+        replaced = self._book.records.get(name)
+        if replaced is not None:
+            if replaced.status in _REFUSED and replaced.reason:
+                self._unprotected(ticket, replaced.reason)
+            return
+        stops = [leg for leg in ticket.linked if leg.order.type in STOPS]
+        refused = [leg for leg in ticket.linked if self._record(leg).status in _REFUSED]
+        left = self._left(ticket)
+        if not stops or not refused or left <= 0:
+            return
+        if not all(self._record(leg).closed for leg in stops):
+            return  # it stands, though another exit was refused
+        reason = f"{refused[0].id} was refused: {self._record(refused[0]).reason}"
+        self._recorder.note("order.replaced", client_order_id=name, reason=reason)
+        for leg in ticket.linked:
+            if not self._record(leg).closed:
+                self._desk.cancel_order(ClientOrderId(leg.id))
+        self._send(ticket, [Leg(name, self._market(stops[0].order, left), stops[0].path)])
+
+    def _unprotected(self, ticket: Ticket, reason: str) -> None:
+        if ticket.id not in self._told:
+            self._told.add(ticket.id)
+            self._recorder.note("order.unprotected", client_order_id=ticket.id, reason=reason)
+
+    def _market(self, order: Order, units: Decimal) -> Order:
+        return Order.model_validate(
+            {
+                "instrument": order.instrument,
+                "side": order.side,
+                "quantity": units,
+                "reduce_only": True,
+                "tags": order.tags,
+            }
+        )
+
+    def _changeable(self, leg: Leg) -> bool:
+        order = self._desk.cache.order(ClientOrderId(leg.id))
+        known = self._record(leg).status in _CHANGEABLE
+        return known and order is not None and not order.is_pending_update
+
+    def _resize(self, leg: Leg, units: Decimal) -> None:
+        precision = self._checker.instrument(leg.order).size_precision
+        quantity = Quantity.from_decimal_dp(units, precision)
+        self._desk.modify_order(ClientOrderId(leg.id), quantity=quantity)
+
+    def _kept_by_venue(self, ticket: Ticket) -> bool:
+        found = [self._desk.cache.order(ClientOrderId(leg.id)) for leg in ticket.linked]
+        return any(order is not None and order.contingency_type is not None for order in found)
