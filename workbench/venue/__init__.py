@@ -15,7 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.venue.process import Ready, Venue, serve, start
+    from workbench.venue.process import Venue, start
+    from workbench.venue.serving import Ready, serve
 
 __all__ = ["Ready", "Venue", "serve", "start"]
 
@@ -26,7 +27,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module("workbench.venue.process"), name)
+    home = "process" if name in ("Venue", "start") else "serving"
+    return getattr(importlib.import_module(f"workbench.venue.{home}"), name)
 
 
 def __dir__() -> list[str]:

@@ -40,11 +40,6 @@ class Draft:
     direction: int
     trigger_by: str
 
-    @property
-    def closes(self) -> bool:
-        """Whether it may only reduce the position."""
-        return self.reduce_only or self.close_on_trigger
-
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -25,10 +25,9 @@ from workbench.venue.orders import CATEGORY
 from workbench.venue.public import Broadcast, Public
 from workbench.venue.replay import Chart, Pace
 from workbench.venue.rest import Handler, Private, read_body
+from workbench.venue.serving import HOST
 from workbench.venue.sockets import Document, Hub
 from workbench.venue.tape import Event
-
-HOST = "127.0.0.1"
 
 _BEAT = 1.0  # seconds between looks at what is to be repeated
 _NOTE = 5  # beats between notes of where the replay is
