@@ -116,6 +116,7 @@ class DatabentoProvider(Provider):
         if self.local(item):
             return self._plan_files(item, missing)
         from workbench.data.databento_parts import usable
+        from workbench.data.databento_prices import Prices
 
         spec, remote = _spec(item), self._remote(item)
         left = self._parts(item).found()
@@ -125,12 +126,15 @@ class DatabentoProvider(Provider):
             left = [part for part in left if all(part is not each for each, _ in used)]
             requests += [Request(rows, part.records, 0, payload=part.path) for part, rows in used]
             gaps = intervals.missing(span, [rows for _, rows in used])
-            price = self._order if spec.delivery == "batch" else remote.requests
+            price = self._order if spec.delivery == "batch" else self._streams
             requests += [each for gap in gaps for each in price(item, gap)]
         known = definitions(self.project.catalog).get(spec.instrument)
         if not isinstance(known, Description) and not spec.definition:
-            cost = requests[0].cost + remote.definition_cost()
+            cost = requests[0].cost + Prices(remote).definition()
             requests[0] = replace(requests[0], cost=cost)
+        notes = remote.notes()
+        said = [text for span in missing for text in notes.of(span)]
+        requests[0] = replace(requests[0], notes=tuple(dict.fromkeys(said)))
         return sorted(requests, key=lambda request: request.interval)
 
     def fetch(  # noqa: D102
@@ -203,10 +207,18 @@ class DatabentoProvider(Provider):
         if isinstance(request.payload, Path):
             parts.discard_file(request.payload)
 
+    def _streams(self, item: Item, gap: Interval) -> list[Request]:
+        from workbench.data.databento_prices import Prices
+
+        return Prices(self._remote(item)).streams(gap)
+
     def _order(self, item: Item, gap: Interval) -> list[Request]:
         """Plan an order for files, or the delivery of one that was placed before."""
-        remote = self._remote(item)
-        request = remote.price(gap)
+        from workbench.data.databento_prices import Prices
+
+        request = Prices(self._remote(item)).order(gap)
+        if request.payload.start >= request.payload.end:
+            return [request]
         order = self._orders(item).known(request.payload)
         cost = Decimal(0) if order else request.cost
         return [replace(request, cost=cost, payload=Ordered(request.payload))]

@@ -21,7 +21,13 @@ from urllib.parse import urlsplit
 from workbench.core.errors import Cancelled, DataError
 from workbench.core.files import make_folder, write_text
 from workbench.core.progress import OnProgress, Progress, ShouldStop
-from workbench.data.databento_client import PAUSES, Background, PassingError, disk_error, rest
+from workbench.data.databento_client import (
+    Background,
+    PassingError,
+    disk_error,
+    rest,
+    rest_after,
+)
 from workbench.data.databento_query import Query, to_ns
 from workbench.data.databento_remote import Remote
 from workbench.data.dbn import Reader, selected
@@ -293,10 +299,7 @@ class Delivery:
                     continue
             failures = failures + 1 if there <= had else 1
             had = there
-            if failures > len(PAUSES):
-                raise DataError(f"Databento: {path.name}: {failure}")
-            wait = PAUSES[failures - 1] if failure.wait is None else failure.wait
-            rest(wait, self._should_stop)
+            rest_after(failure, failures, self._should_stop)
 
     def _attempt(self, path: Path, url: str, size: int, before: int, total: int) -> PassingError:
         stop = threading.Event()

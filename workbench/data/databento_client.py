@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import hashlib
+import itertools
 import os
 import threading
 import time
@@ -209,13 +210,11 @@ class Client:
             If `should_stop` said so.
 
         """
-        for pause in (*PAUSES, None):
+        for failures in itertools.count(1):
             try:
                 return once()
             except PassingError as error:
-                if pause is None or (error.wait or 0) > _LONGEST_PAUSE:
-                    raise DataError(f"Databento: {error}") from None
-                rest(pause if error.wait is None else error.wait, should_stop)
+                rest_after(error, failures, should_stop)
         raise AssertionError
 
     def check(self, answer: Any) -> None:
@@ -281,6 +280,23 @@ class Client:
 
     def _redacted(self, text: str) -> str:
         return secrets.redact(text, [self._key])
+
+
+def rest_after(failure: PassingError, failures: int, should_stop: ShouldStop) -> None:
+    """Wait before the next attempt, as long as the server asks for.
+
+    Raises
+    ------
+    DataError
+        If that is enough of failures, or too long a wait.
+    Cancelled
+        If `should_stop` said so.
+
+    """
+    asked = failure.wait
+    if failures > len(PAUSES) or (asked or 0) > _LONGEST_PAUSE:
+        raise DataError(f"Databento: {failure}")
+    rest(PAUSES[failures - 1] if asked is None else asked, should_stop)
 
 
 def rest(seconds: float, should_stop: ShouldStop) -> None:

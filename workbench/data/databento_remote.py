@@ -1,4 +1,4 @@
-"""What Databento has of an instrument, what it costs, and in which requests to ask for it."""
+"""What Databento has of an instrument: its range, its symbol, its definition."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import datetime as dt
 import functools
 import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import Issue, StudyError, choices
 from workbench.core.progress import ShouldStop, never
 from workbench.data.databento_client import Client, PassingError, RefusedError
-from workbench.data.databento_query import DAY, EXACT, Query, cuts, day_of, midnight, to_ns
+from workbench.data.databento_query import DAY, day_of, midnight, to_ns
 from workbench.data.databento_schema import asked, schema_of, step_of, symbol_of
 from workbench.data.dbn import Reader
 from workbench.data.intervals import Interval, clip, union
-from workbench.data.provider import Item, Request
+from workbench.data.provider import Item
 from workbench.engine.databento import Listing, listing
 from workbench.study.datasets import DatabentoData
 
@@ -107,33 +106,11 @@ class Remote:
             If there is no such dataset, schema or symbol, or the key may not use it.
 
         """
-        first, after = self._range
+        first, after = self.range
         available = (first, after - 1 + self.step)
         if clip(self._wanted, available) and self.spec.symbology != "instrument_id":
             self._check_resolved()
         return available
-
-    def requests(self, item: Item, interval: Interval) -> list[Request]:  # noqa: ARG002
-        """Return the requests for the rows of `interval`, with their records and prices.
-
-        Raises
-        ------
-        StudyError
-            If Databento refuses.
-
-        """
-        return self._split(interval)
-
-    def price(self, interval: Interval) -> Request:
-        """Return one request for all of `interval`, to be delivered as files."""
-        start, end = self._asked(interval)
-        count, size, cost = self._measured(start, end)
-        return Request(interval, count, size, cost, payload=Query(start, end, 0))
-
-    def definition_cost(self) -> Decimal:
-        """Return the price of the instrument's definition."""
-        start, end = self._definition_days()
-        return _money(self._metadata("get_cost", start, end, schema="definition"))
 
     def listing(self) -> Listing:
         """Ask for the instrument's definition.
@@ -146,7 +123,7 @@ class Remote:
             If it did not answer, or the engine has no such instrument.
 
         """
-        start, end = self._definition_days()
+        start, end = self.definition_days
         query = self.query | {"schema": "definition", "start": start, "end": end}
 
         def once() -> bytes:
@@ -180,6 +157,13 @@ class Remote:
             if condition != "available":
                 text = f"Databento calls its {self.dataset} data of {day} {condition}"
                 said.setdefault(day, []).append(text)
+        start = self._wanted[0]
+        if self.schema == "mbo" and start % DAY:
+            text = (
+                f"the order book of {self.symbol} is whole from midnight (UTC) on, where Databento "
+                "sends all of it: what rests before 'start' is not known"
+            )
+            said.setdefault(day_of(start), []).append(text)
         for day, old, new in self.resolved.rolls:
             names = self._names(old, new)
             text = f"{self.symbol} rolls on {day}, {names}: its prices jump, they are not adjusted"
@@ -242,13 +226,20 @@ class Remote:
     @property
     def _days(self) -> tuple[dt.date, dt.date]:
         """The first day of the range wanted, and the one after its last."""
-        first, after = self._range
+        first, after = self.range
         start, end = asked(self._wanted, self.step)
         return day_of(max(start, first)), day_of(min(end, after) - 1) + dt.timedelta(days=1)
 
     @functools.cached_property
-    def _range(self) -> tuple[int, int]:
-        """The first nanosecond of the schema's index time, and the one after the last."""
+    def range(self) -> tuple[int, int]:
+        """The first nanosecond of the schema's index time, and the one after the last.
+
+        Raises
+        ------
+        StudyError
+            If there is no such dataset or schema, or the key may not use it.
+
+        """
         with self.located():
             found = self.client.ask("metadata.get_dataset_range", _is_range, dataset=self.dataset)
         by_schema = found.get("schema") or {}
@@ -265,78 +256,6 @@ class Remote:
     def _schema_key(self) -> str:
         keys = {"schema": self.spec.schema_, "bars": self.spec.bars, "ticks": self.spec.ticks}
         return next((key for key, value in keys.items() if value), "book")
-
-    def _asked(self, interval: Interval) -> tuple[int, int]:
-        """Return the index time to ask for; of bars a few more, so that they are counted right."""
-        start, end = asked(interval, self.step)
-        if self.step:
-            start, end = start - start % EXACT, -(-end // EXACT) * EXACT
-        first, after = self._range
-        return max(start, first), min(end, after)
-
-    def _split(self, interval: Interval) -> list[Request]:
-        start, end = self._asked(interval)
-        if start >= end:  # bars that would close before the first one that opened
-            return [Request(interval, 0, 0, payload=Query(start, start, 0))]
-        total, size, cost = self._measured(start, end)
-        places = cuts(start, end, size)
-        spans = list(itertools.pairwise([start, *places, end]))
-        counts = [total] if len(spans) == 1 else self._counts(spans)
-        least = self._least(spans, counts)
-        requests, left = [], cost
-        for (first, after), count, known in zip(spans, counts, least, strict=True):
-            share = (cost * count / total).quantize(Decimal("1e-12")) if total else Decimal(0)
-            share = left if after == end else min(share, left)
-            left -= share
-            rows = (
-                interval[0] if first == start else first + self.step,
-                interval[1] if after == end else after + self.step - 1,
-            )
-            portion = size * count // total if total else 0
-            query = Query(first, after, known)
-            requests.append(Request(rows, count, portion, share, payload=query))
-        return requests
-
-    def _measured(self, start: int, end: int) -> tuple[int, int, Decimal]:
-        """Return the number of records of a span, their bytes and their price."""
-        with self.located():
-            count, size, cost = self.client.together(
-                lambda: self._metadata("get_record_count", start, end),
-                lambda: self._metadata("get_billable_size", start, end),
-                lambda: self._metadata("get_cost", start, end),
-            )
-        return int(count), int(size), _money(cost)
-
-    def _counts(self, spans: Sequence[tuple[int, int]]) -> list[int]:
-        with self.located():
-            found: list[int] = []
-            for some in itertools.batched(spans, 4):  # Databento allows 20 such calls a second
-                calls = [
-                    functools.partial(self._metadata, "get_record_count", *span) for span in some
-                ]
-                found += map(int, self.client.together(*calls))
-        return found
-
-    def _least(self, spans: Sequence[tuple[int, int]], counts: Sequence[int]) -> list[int]:
-        """Return how many records each span has at least.
-
-        Databento counts exactly in multiples of ten minutes; of other spans what is certain is
-        the number of those inside.
-        """
-        first, after = self._range
-        least = list(counts)
-        for place, (start, end) in enumerate(spans):
-            inner = (
-                start if start == first else -(-start // EXACT) * EXACT,
-                end if end == after else end - end % EXACT,
-            )
-            if inner != (start, end):
-                least[place] = self._counts([inner])[0] if inner[0] < inner[1] else 0
-        return least
-
-    def _metadata(self, method: str, start: int, end: int, **other: Any) -> Any:
-        query = self.query | {"start": start, "end": end} | other
-        return self.client.ask(f"metadata.{method}", _is_amount, **query)
 
     def _check_resolved(self) -> None:
         """Refuse a range in which the symbol stood for nothing for longer than markets close."""
@@ -355,9 +274,10 @@ class Remote:
             message = f"Databento knows {what} only from {parts}: ask for that. {hint}"
             raise self.item.error(message, "start" if holes[0] > _PAUSE_DAYS else "end")
 
-    def _definition_days(self) -> tuple[int, int]:
-        """Return the last days of the range wanted: a definition is sent once a day."""
-        first, after = self._range
+    @functools.cached_property
+    def definition_days(self) -> tuple[int, int]:
+        """The last days of the range wanted, from and to: a definition is sent once a day."""
+        first, after = self.range
         last = min((self.spec.end_ns or after) + 1, after)
         if self.resolved.spans:
             last = min(last, midnight(self.resolved.spans[-1][2]))
@@ -408,10 +328,6 @@ def _definitions(path: Path) -> bytes:
         return path.read_bytes() if any(len(records) for records in reader.records()) else b""
 
 
-def _is_amount(answer: Any) -> bool:
-    return isinstance(answer, int | float) and not isinstance(answer, bool) and answer >= 0
-
-
 def _is_names(answer: Any) -> bool:
     return isinstance(answer, list) and all(isinstance(each, str) for each in answer)
 
@@ -422,10 +338,6 @@ def _is_range(answer: Any) -> bool:
 
 def _is_resolution(answer: Any) -> bool:
     return isinstance(answer, dict) and isinstance(answer.get("result"), dict)
-
-
-def _money(amount: float) -> Decimal:
-    return Decimal(str(amount))
 
 
 def _before(day: dt.date) -> dt.date:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workbench.core.errors import DataError
 from workbench.core.progress import OnProgress, Progress, ShouldStop
-from workbench.data.databento_client import PAUSES, Background, PassingError, disk_error, rest
+from workbench.data.databento_client import Background, PassingError, disk_error, rest_after
 from workbench.data.databento_parts import Parts
 from workbench.data.databento_query import Query
 from workbench.data.databento_remote import Remote
@@ -73,10 +73,8 @@ class Stream:
             if part is None or part.until == rest_of.start:
                 path.unlink(missing_ok=True)
                 failures += 1
-                if failures > len(PAUSES):
-                    raise DataError(f"Databento: {failure or 'did not answer with market data'}")
-                wait = failure.wait if failure and failure.wait is not None else None
-                rest(PAUSES[failures - 1] if wait is None else wait, self._should_stop)
+                failure = failure or PassingError("did not answer with market data")
+                rest_after(failure, failures, self._should_stop)
                 continue
             failures = 0
             last = interval[1] if part.complete else part.until + self._target.step - 1

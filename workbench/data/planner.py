@@ -248,13 +248,15 @@ def plan_dataset(
         covered = []
     missing = intervals.missing(wanted, covered)
     cached = [part for span in covered if (part := clip(span, wanted))]
+    requests = tuple(provider.plan(item, missing)) if missing and (local or connect) else ()
+    notes += [f"{spec.identity}: {note}" for request in requests for note in request.notes]
     return DatasetPlan(
         spec=spec,
         wanted=wanted,
         cached=tuple(cached),
         missing=tuple(missing),
         files=tuple(file for file in files if clip(file.interval, wanted)) if cached else (),
-        requests=tuple(provider.plan(item, missing)) if missing and (local or connect) else (),
+        requests=requests,
         local=local,
         notes=tuple(notes),
         replaces=replace,

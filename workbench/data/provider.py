@@ -90,6 +90,8 @@ class Request:
         Anything the provider wants to have back in `Provider.fetch`.
     calls
         How many requests to the remote service it takes, as far as the provider can tell.
+    notes
+        What is worth knowing before it is made; the plan tells it.
 
     """
 
@@ -100,6 +102,7 @@ class Request:
     currency: str = "USD"
     payload: Any = None
     calls: int = 1
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

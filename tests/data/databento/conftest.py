@@ -10,7 +10,7 @@ from tests.data.databento.support import BUSY, glbx, stored, trades
 from tests.servers.databento import DatabentoServer
 from workbench import data
 from workbench.core.project import Project
-from workbench.data import databento_batch, databento_client, databento_stream
+from workbench.data import databento_batch, databento_client
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,8 +39,7 @@ def busy(server: DatabentoServer) -> DatabentoServer:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (databento_client, databento_stream, databento_batch):
-        monkeypatch.setattr(module, "PAUSES", (0.0, 0.01, 0.01, 0.01, 0.01))
+    monkeypatch.setattr(databento_client, "PAUSES", (0.0, 0.01, 0.01, 0.01, 0.01))
     monkeypatch.setattr(databento_batch, "POLLS", (0.01,))
 
 

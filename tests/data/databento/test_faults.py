@@ -25,7 +25,7 @@ from tests.servers.faults import QUICK, Fault
 from workbench import data
 from workbench.core.errors import Cancelled, DataError, InputError, StudyError
 from workbench.core.project import Project
-from workbench.data import databento_client, databento_stream
+from workbench.data import databento_client
 from workbench.data.catalog import Dataset
 from workbench.data.databento import DatabentoProvider
 from workbench.data.provider import Item
@@ -248,8 +248,8 @@ def test_downloads_with_faults_end_complete_or_with_a_reason(
     monkeypatch: pytest.MonkeyPatch,
     seed: int,
 ) -> None:
-    for module in (databento_client, databento_stream):  # gives up soon: there are errors to see
-        monkeypatch.setattr(module, "PAUSES", (0.0,) * (seed % 4))
+    # Some give up soon: there are errors to see.
+    monkeypatch.setattr(databento_client, "PAUSES", (0.0,) * (seed % 4))
     server.faults.__init__(seed, (0.1, 0.3, 0.5)[seed % 3])  # type: ignore[misc]
     errors = 0
     while True:

@@ -153,11 +153,11 @@ def test_days_of_lesser_quality_and_rolls_are_said(
     rolling = trades(
         instrument="ES.GLBX", symbol="ES.c.0", symbology="continuous", end="2024-07-09", **THEIRS
     )
+    roll = "ES.c.0 rolls on 2024-07-06, from ESU4 to NQU4: its prices jump, they are not adjusted"
+    assert f"ES.GLBX: {roll}" in data.plan(rolling, project).to_dict()["notes"]
     result = data.fetch(rolling, project)
     assert result.rows == 8 * 120
-    assert result.warnings[-1] == (
-        "ES.c.0 rolls on 2024-07-06, from ESU4 to NQU4: its prices jump, they are not adjusted"
-    )
+    assert result.warnings[-1] == roll
     known = definitions(project.catalog)["ES.GLBX"]
     assert json.loads(known.content)["raw_symbol"] == "NQU4"  # type: ignore[union-attr]
 
