@@ -30,9 +30,11 @@ def test_without_a_connection(project: Project, exchange: str) -> None:
     ]
     elsewhere = said(project, exchange, instrument="BTCUSDT.BITMEX")
     assert elsewhere[0].startswith(
-        f"data.0.instrument: instruments of '{exchange}' end in .{exchange.upper()}. Such as "
+        f"data.0.instrument: instruments of '{exchange}' end in .{exchange.upper()}, such as "
     )
-    no_quotes = f"data.0.ticks: {exchange} serves no history of quotes. 'tardis' and 'databento' do"
+    no_quotes = (
+        f"data.0.ticks: {exchange} serves no history of quotes. The provider 'tardis' has them"
+    )
     assert said(project, exchange, ticks="quotes") == [no_quotes]
     (no_book,) = said(project, exchange, book="deltas")
     assert no_book.startswith(f"data.0.book: {exchange} serves no history of order books")

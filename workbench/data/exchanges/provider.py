@@ -164,12 +164,12 @@ class ExchangeProvider(Provider):
         ]
         if spec.ticks == "quotes" or spec.book:
             what = "quotes" if spec.ticks else "order books"
-            message = f"{self.name} serves no history of {what}. 'tardis' and 'databento' do"
+            message = f"{self.name} serves no history of {what}. The provider 'tardis' has them"
             issues.append(item.issue(message, "ticks" if spec.ticks else "book"))
         symbol, venue = split_instrument(spec.instrument)
         if venue != self.venue:
-            examples = [product.example for product in self.products]
-            message = f"instruments of '{self.name}' end in .{self.venue}. {_such(examples)}"
+            examples = ", ".join(product.example for product in self.products)
+            message = f"instruments of '{self.name}' end in .{self.venue}, such as {examples}"
             return [*issues, item.issue(message, "instrument")]
         try:
             product, _ = self.route(symbol)
@@ -373,7 +373,3 @@ def _opens(bars: str, interval: Interval, oldest: int) -> range:
     listed = (oldest - offset) // step * step + offset
     last = (interval[1] - offset) // step * step + offset - step
     return range(max(first, listed), last + 1, step)
-
-
-def _such(examples: Sequence[str]) -> str:
-    return "Such as " + ", ".join(examples)

@@ -100,9 +100,9 @@ class Session:
 
     def __exit__(self, *exc: object) -> None:
         with contextlib.suppress(Exception):
-            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(5)
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(0.5)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(0.5)  # it ends later if it is still reading a large answer
         if not self._thread.is_alive():
             self._loop.close()
 
