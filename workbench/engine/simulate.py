@@ -22,6 +22,7 @@ from nautilus_trader.trading import Strategy
 from workbench.core.errors import RunError, StudyError
 from workbench.core.project import Project
 from workbench.engine import catalog, log, records, strategy
+from workbench.engine.book_quotes import quotes
 from workbench.engine.supervise import (
     Failure,
     Observer,
@@ -31,7 +32,7 @@ from workbench.engine.supervise import (
     sample,
     supervised,
 )
-from workbench.engine.venues import add_venue, risk_config
+from workbench.engine.venues import BOOKS, add_venue, book_type, risk_config
 from workbench.study import DataSpec, Study
 from workbench.study.fields import split_instrument, split_money
 
@@ -232,8 +233,18 @@ def _add_data(engine: BacktestEngine, study: Study, inputs: Sequence[Input]) -> 
         starts.append(data[0].ts_init)
         ends.append(data[-1].ts_init)
         engine.add_data(data, validate=False, sort=False)
+        if spec.kind in BOOKS and not _priced(study, spec.instrument):
+            venue = next(each for each in study.venues if each.name == spec.venue)
+            priced = quotes(spec.kind, data, book_type(venue, study.data))
+            if priced:
+                engine.add_data(priced, validate=False, sort=False)
     engine.sort_data()
     return min(starts), max(ends)
+
+
+def _priced(study: Study, instrument: str) -> bool:
+    """Say whether the engine sees prices of an instrument outside its book."""
+    return any(spec.kind not in BOOKS for spec in study.data if spec.instrument == instrument)
 
 
 def _run(engine: BacktestEngine, failure: Failure) -> None:

@@ -35,7 +35,7 @@ _FILL_MODELS: dict[str, Any] = {
 }
 
 
-_BOOKS = ("order_book_deltas", "order_book_depths")
+BOOKS = ("order_book_deltas", "order_book_depths")
 
 
 def fee_model(fees: MakerTaker | FixedFee | PerContractFee) -> Any:
@@ -71,7 +71,7 @@ def book_type(venue: documents.Venue, data: Sequence[documents.DataSpec]) -> str
         return venue.book_type
     if ("order_book_deltas", "databento") in kinds:
         return "L3_MBO"  # each change names its order
-    return "L2_MBP" if any(kind in _BOOKS for kind, _ in kinds) else "L1_MBP"
+    return "L2_MBP" if any(kind in BOOKS for kind, _ in kinds) else "L1_MBP"
 
 
 def add_venue(
