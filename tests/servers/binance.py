@@ -45,7 +45,7 @@ class Binance:
     def __post_init__(self) -> None:
         self._minute = 0
         if not self.tapes:
-            listed = now_ms() // HOUR * HOUR - 2 * DAY
+            listed = now_ms() // HOUR * HOUR - 3 * DAY
             self.tapes = {
                 "spot": {"BTCUSDT": Tape(listed, 2, 5), "ETHUSDT": Tape(listed, 2, 4)},
                 "usd": {"BTCUSDT": Tape(listed)},

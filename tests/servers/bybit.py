@@ -40,7 +40,7 @@ class Bybit:
 
     def __post_init__(self) -> None:
         if not self.tapes:
-            listed = now_ms() // HOUR * HOUR - 2 * DAY
+            listed = now_ms() // HOUR * HOUR - 3 * DAY
             self.tapes = {
                 "linear": {"BTCUSDT": Tape(listed), "ETHUSDT": Tape(listed)},
                 "spot": {"BTCUSDT": Tape(listed, lots=6)},

@@ -35,7 +35,7 @@ class Kraken:
     largest: tuple[int, int] = (2000, 1000)
 
     def __post_init__(self) -> None:
-        listed = now_ms() // HOUR * HOUR - 2 * DAY
+        listed = now_ms() // HOUR * HOUR - 3 * DAY
         if not self.spot:
             self.spot = {name: Tape(listed, lots=8) for name in _NAMES}
         if not self.futures:

@@ -28,7 +28,7 @@ class OKX:
 
     def __post_init__(self) -> None:
         if not self.tapes:
-            listed = now_ms() // HOUR * HOUR - 2 * DAY
+            listed = now_ms() // HOUR * HOUR - 3 * DAY
             self.tapes = {
                 "SWAP": {"BTC-USDT-SWAP": Tape(listed, lots=2), "ETH-USDT-SWAP": Tape(listed)},
                 "SPOT": {"BTC-USDT": Tape(listed, lots=8)},

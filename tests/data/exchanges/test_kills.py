@@ -16,8 +16,8 @@ from workbench.data.catalog import Dataset, read_rows
 from workbench.data.rows import rows_hash
 from workbench.study import load
 
-# Three chunks each; OKX's pages are small and its limit is the tightest.
-DAYS = {"bybit": 30, "okx": 10, "kraken": 60, "binance": 30}
+# Two or three chunks each; OKX's pages are small and its limit is the tightest.
+DAYS = {"bybit": 30, "okx": 10, "kraken": 45, "binance": 30}
 
 
 @pytest.mark.parametrize("exchange", VENUES)
