@@ -13,7 +13,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from workbench.core.errors import choices, nearest
+from workbench.core.errors import nearest
+from workbench.study import bar_specs
+from workbench.study.bar_specs import BAR_UNITS, PRICE_TYPES
 from workbench.study.currencies import PRECISION
 from workbench.study.values import shown
 
@@ -58,15 +60,6 @@ _NANOSECONDS = {
 }
 _LONGEST_DAYS = 3650
 
-# A time bar must divide the next larger unit: the engine refuses any other step.
-_DIVISORS = {"MILLISECOND": 1000, "SECOND": 60, "MINUTE": 60, "HOUR": 24, "MONTH": 12}
-_MAX_STEP = {"DAY": 365, "WEEK": 52, "YEAR": 100} | dict.fromkeys(
-    ("TICK", "TICK_IMBALANCE", "TICK_RUNS", "VOLUME", "VOLUME_IMBALANCE", "VOLUME_RUNS", "VALUE",
-     "VALUE_IMBALANCE", "VALUE_RUNS", "RENKO"), 10**9,
-)  # fmt: skip
-BAR_UNITS = (*_DIVISORS, *_MAX_STEP)
-PRICE_TYPES = ("LAST", "BID", "ASK", "MID", "MARK")
-
 
 def wrong(message: str) -> PydanticCustomError:
     """Return the error pydantic reports at the field being checked."""
@@ -106,20 +99,10 @@ _bar_spec_text = _matching(_BAR_SPEC, "a bar specification", "STEP-UNIT-PRICE", 
 
 def _bar_spec(value: object) -> str:
     text = _bar_spec_text(value)
-    number, unit, price = text.split("-")
-    step = int(number)
-    if unit not in BAR_UNITS:
-        raise wrong(f"unknown bar unit '{unit}' in '{text}'. {choices(unit, BAR_UNITS)}")
-    if price not in PRICE_TYPES:
-        raise wrong(f"unknown price type '{price}' in '{text}'. {choices(price, PRICE_TYPES)}")
-    if whole := _DIVISORS.get(unit):
-        steps = [count for count in range(1, whole) if whole % count == 0]
-        if step not in steps:
-            known = ", ".join(map(str, steps))
-            raise wrong(f"no bars of {step} {unit} exist. Steps of {unit}: {known}")
-    elif not 1 <= step <= _MAX_STEP[unit]:
-        raise wrong(f"the step in '{text}' is 1 to {_MAX_STEP[unit]}")
-    return f"{step}-{unit}-{price}"
+    try:
+        return bar_specs.checked(text)
+    except ValueError as error:
+        raise wrong(str(error)) from None
 
 
 def _currency(value: object) -> str:
