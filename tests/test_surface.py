@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import workbench
-from workbench import adapters, backtest, checks, data, study, venue
+from workbench import adapters, backtest, checks, data, live, study, venue
 from workbench.core.errors import DependencyError
 from workbench.engine import REQUIRED, version
 
@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 def test_the_public_names_are_these() -> None:
     assert workbench.__all__ == [
         "Cancelled", "DataError", "DependencyError", "InputError", "Issue", "Project", "RunError",
-        "StudyError", "WorkbenchError", "adapters", "backtest", "checks", "data", "study",
-        "venue",
+        "StudyError", "WorkbenchError", "adapters", "backtest", "checks", "data", "live",
+        "study", "venue",
     ]  # fmt: skip
     assert backtest.__all__ == [
         "Run", "RunStore", "Running", "SweepResult", "cancel", "compare", "grid", "resume_sweep",
@@ -33,9 +33,12 @@ def test_the_public_names_are_these() -> None:
         "Check", "Client", "check", "check_study", "clients", "list_", "missing_credentials",
         "secrets", "show",
     ]  # fmt: skip
+    assert live.__all__ == [
+        "EngineEventBus", "Node", "Promotion", "flip", "launch", "node", "nodes", "orders", "risk",
+    ]  # fmt: skip
     assert venue.__all__ == ["Ready", "Venue", "serve", "start"]
     assert {"Study", "StudyStore", "load", "schema"} <= set(study.__all__)
-    for room in (workbench, adapters, backtest, data, study, checks, venue):
+    for room in (workbench, adapters, backtest, data, live, study, checks, venue):
         for name in room.__all__:
             assert getattr(room, name).__doc__, f"{room.__name__}.{name} has no docstring"
 
