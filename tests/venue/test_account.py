@@ -52,11 +52,12 @@ def test_margins_worked_out_by_hand() -> None:
 def holds(desk: Desk) -> None:
     """Check what must hold at any moment, to the last digit."""
     account, books = desk.account, desk.exchange.books
+    held = account.positions
     with exact():
         assert account.wallet == account.start + account.realised - account.fees
         cash = sum((each.signed * each.price for each in books.executions), Decimal(0))
         value = sum(
-            (each.size * account.mark(symbol) for symbol, each in account.positions.items()),
+            (account.value(symbol).copy_sign(each.size) for symbol, each in held.items()),
             Decimal(0),
         )
         assert account.wallet + account.unrealised == account.start - cash + value - account.fees

@@ -95,6 +95,19 @@ def test_errors_come_through(market: Any, tmp_path: Path) -> None:
         venue.start(symbols=[BTC], books=damaged)
 
 
+def test_a_refused_process_ends_by_itself() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench.venue.process"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"project": None, "study": None, "symbols": ["btc"]}) + "\n")
+    process.stdin.flush()
+    assert process.wait(20) == 2  # while its input is still open
+    out, err = process.communicate()
+    assert (json.loads(out)["kind"], err) == ("InputError", "")
+
+
 def test_a_replay_in_a_process(market: Any) -> None:
     with venue.start(datasets=[DAILY], project=market, paused=True) as practice:
         assert practice.instruments == {"AAPL.XNAS": "AAPLUSDT-LINEAR.BYBIT"}

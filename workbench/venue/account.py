@@ -154,18 +154,19 @@ class Account:
         return self._contracts[symbol].leverage if set_ is None else set_
 
     def mark(self, symbol: str) -> Decimal:
-        """Return a contract's mark price; before it has one, what its position cost."""
+        """Return a contract's mark price; before it has one, what its position cost on average."""
         mark = self._mark(symbol)
         return mark if mark is not None else self.positions[symbol].average or ZERO
 
     def unrealised_of(self, symbol: str) -> Decimal:
         """Return a position's unrealised profit and loss at the mark price."""
-        position = self.positions[symbol]
-        return position.unrealised(self.mark(symbol)) if position.size else ZERO
+        mark = self._mark(symbol)
+        return ZERO if mark is None else self.positions[symbol].unrealised(mark)
 
     def value(self, symbol: str) -> Decimal:
-        """Return a position's value at the mark price."""
-        return abs(self.positions[symbol].size) * self.mark(symbol)
+        """Return a position's value at the mark price; before there is one, what it cost."""
+        position, mark = self.positions[symbol], self._mark(symbol)
+        return position.cost if mark is None else abs(position.size) * mark
 
     def position_margin(self, symbol: str) -> Decimal:
         """Return the initial margin of a position."""

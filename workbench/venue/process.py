@@ -246,7 +246,9 @@ def main() -> None:
 
 
 def _until_orphaned(stop: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: its lock, held by this thread, would abort the end of the process.
+    while os.read(0, 4096):
+        pass
     stop.set()
 
 
