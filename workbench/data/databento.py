@@ -280,12 +280,17 @@ class DatabentoProvider(Provider):
     def _settings(self, item: Item) -> dict[str, Any]:
         """Return what of the study decides which rows come, and how they are read."""
         spec = _spec(item)
-        precision = None
+        dataset, schema, precision = spec.dataset, schema_of(spec), None
         if spec.definition:
             precision = [spec.definition.price_precision, spec.definition.size_precision]
+        if self.local(item):
+            from workbench.data import databento_files as files
+
+            header = files.examine(item, self.project).files[0].header
+            dataset, schema = header.dataset, header.schema or schema
         return {
-            "dataset": spec.dataset,
-            "schema": schema_of(spec),
+            "dataset": dataset,
+            "schema": schema,
             "symbol": symbol_of(spec),
             "symbology": spec.symbology,
             "precision": precision,

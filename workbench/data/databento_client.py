@@ -59,6 +59,11 @@ class RefusedError(DataError):
         self.status = status
         self.case = case
 
+    @property
+    def unresolved(self) -> bool:
+        """Whether a symbol stands for nothing in the range asked for."""
+        return self.case.startswith("symbology")
+
 
 class PassingError(DataError):
     """Something failed that may work the next time.

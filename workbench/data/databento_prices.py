@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from workbench.data.databento_client import RefusedError
 from workbench.data.databento_query import EXACT, Query, cuts
 from workbench.data.databento_remote import Remote
 from workbench.data.databento_schema import asked
@@ -58,7 +59,8 @@ class Prices:
                 interval[1] if after == end else after + step - 1,
             )
             portion = size * count // total if total else 0
-            query = Query(first, after, least)
+            # Nobody needs to be asked for nothing.
+            query = Query(first, after if count else first, least)
             requests.append(Request(rows, count, portion, share, payload=query))
         return requests
 
@@ -121,7 +123,14 @@ class Prices:
 
     def _ask(self, method: str, start: int, end: int, **other: Any) -> Any:
         query = self._remote.query | {"start": start, "end": end} | other
-        return self._remote.client.ask(f"metadata.{method}", _is_amount, **query)
+        try:
+            return self._remote.client.ask(f"metadata.{method}", _is_amount, **query)
+        except RefusedError as error:
+            # On weekends and holidays a symbol stands for nothing. That it does on other days of
+            # the range wanted was found before.
+            if error.unresolved:
+                return 0
+            raise
 
 
 def _is_amount(answer: Any) -> bool:

@@ -189,7 +189,7 @@ class Remote:
                     end_date=str(end),
                 )
         except RefusedError as error:
-            if not error.case.startswith("symbology"):
+            if not error.unresolved:
                 raise
             return Symbol(())
         result = answer["result"]
@@ -261,7 +261,9 @@ class Remote:
         """Refuse a range in which the symbol stood for nothing for longer than markets close."""
         start, end = self._days
         what = f"{self.spec.symbology} '{self.symbol}' in {self.dataset}"
-        hint = "Symbols are those of their time (META was FB before June 2022)"
+        hint = (
+            "Symbols are those of their time (META was FB before June 2022) and of days of trading"
+        )
         if not self.resolved.spans:
             message = f"Databento knows no {what} from {start} to {_before(end)}. {hint}"
             raise self.item.error(message, self._symbol_key)
@@ -303,7 +305,7 @@ class Remote:
         """Find which key of the study Databento refuses, None if it is none of them."""
         if error.status == 403:
             return self.item.issue(f"the key may not use {self.dataset}: {error}", "dataset")
-        if error.status not in (400, 404, 422) or error.case.startswith("symbology"):
+        if error.status not in (400, 404, 422) or error.unresolved:
             return None
         known = self.client.ask("metadata.list_datasets", _is_names)
         if self.dataset not in known:

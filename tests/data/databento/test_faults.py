@@ -97,7 +97,8 @@ def test_what_databento_does_not_have(project: Project, server: DatabentoServer)
     assert said.startswith("bars: GLBX.MDP3 has no schema 'ohlcv-1h'. Did you mean 'ohlcv-1")
     assert refused(project, bars(instrument="ESZ9.GLBX")) == (
         "instrument: Databento knows no raw_symbol 'ESZ9' in GLBX.MDP3 from 2024-07-01 to "
-        "2024-07-03. Symbols are those of their time (META was FB before June 2022)"
+        "2024-07-03. Symbols are those of their time (META was FB before June 2022) and of days of "
+        "trading"
     )
     said = refused(project, trades(start="2024-06-20"))
     assert said == (
@@ -114,7 +115,8 @@ def test_a_symbol_that_changes_within_the_range(project: Project, server: Databe
     said = refused(project, trades(instrument="META.XNAS", start="2024-07-01", end="2024-07-10"))
     assert said == (
         "start: Databento knows raw_symbol 'META' in GLBX.MDP3 only from 2024-07-08 to 2024-07-10: "
-        "ask for that. Symbols are those of their time (META was FB before June 2022)"
+        "ask for that. Symbols are those of their time (META was FB before June 2022) and of days of "
+        "trading"
     )
 
 
@@ -123,6 +125,23 @@ def test_a_range_that_begins_on_a_holiday_is_fine(
 ) -> None:
     server.markets["GLBX.MDP3"].raw["ESU4"] = [(118, T0 + 3 * DAY, T0 + 10 * DAY)]
     assert data.plan(trades(start="2024-07-01", end="2024-07-10"), project).rows == 7 * 120
+
+
+def test_a_weekend_alone_is_empty_and_costs_nothing(
+    project: Project, server: DatabentoServer
+) -> None:
+    """Databento refuses a range in which the symbol is nothing: so it is where nothing trades."""
+    spans = [(118, T0, T0 + 5 * DAY), (118, T0 + 7 * DAY, T0 + 10 * DAY)]
+    server.markets["GLBX.MDP3"].raw["ESU4"] = spans
+    assert data.fetch(trades(start="2024-07-01", end="2024-07-05"), project).rows == 5 * 120
+    longer = trades(start="2024-07-01", end="2024-07-07")
+    planned = data.plan(longer, project)
+    assert (planned.rows, planned.cost) == (0, {})
+    asked = server.streams
+    assert data.fetch(longer, project).rows == 0
+    assert data.plan(longer, project).complete
+    assert server.streams == asked
+    assert data.fetch(trades(start="2024-07-01", end="2024-07-08"), project).rows == 120
 
 
 def test_keys_that_do_not_open(
