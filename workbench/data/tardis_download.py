@@ -72,9 +72,12 @@ def download(
     intact: set[int] = set()
     reason: str | None = None
     for _ in range(tardis_api.ATTEMPTS):
-        for stale in folder.glob(f"{file.name}*"):
-            stale.unlink()
-        _in_own_loop(functools.partial(_arrive, file, folder, key, on_bytes), should_stop)
+        _remove(folder, file)
+        try:
+            _in_own_loop(functools.partial(_arrive, file, folder, key, on_bytes), should_stop)
+        except BaseException:
+            _remove(folder, file)  # a client that is cancelled leaves its file at times
+            raise
         reason, size = _broken(path), path.stat().st_size
         # A size that comes twice is right, whatever was announced.
         if reason is None and (expected in (None, size) or size in intact):
@@ -85,6 +88,11 @@ def download(
         path.unlink()
     attempts = f"{tardis_api.ATTEMPTS} attempts"
     raise DataError(f"Tardis's {file} did not arrive whole in {attempts}: {reason}")
+
+
+def _remove(folder: Path, file: DayFile) -> None:
+    for path in folder.glob(f"{file.name}*"):
+        path.unlink(missing_ok=True)
 
 
 def _broken(path: Path) -> str | None:
