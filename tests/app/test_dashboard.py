@@ -102,24 +102,6 @@ def test_filters(served, visit):
     page.get_by_text("3 runs").wait_for()
 
 
-def test_data(served, visit):
-    catalog = served.root / "data" / "catalog" / "data" / "bars"
-    page = visit(served.url)
-    turn(page, "Data")
-    shows(
-        row(page, "AAPL.XNAS-1-DAY-LAST"),
-        "bars.*sample.*2005-01-03.*2013-03-01.*2,054.*2.*2006-12-29 to 2007-01-03",
-    )
-    moments = [f"2014-01-0{day}T00-00-00-000000000Z" for day in (2, 3)]
-    broken = next(catalog.glob("AAPL*")) / f"{'_'.join(moments)}.parquet"
-    broken.write_bytes(b"PAR1 and no more")
-    try:
-        page.get_by_role("button", name="Read again").click()
-        shows(page.locator(".notice.failure:visible"), f"{broken.name}.*not a whole Parquet file")
-    finally:
-        broken.unlink()
-
-
 def test_a_study_that_cannot_run_says_where(served, visit):
     study = served.root / "studies" / "wrong.yaml"
     right = (served.root / "studies" / "ema-cross.yaml").read_text()

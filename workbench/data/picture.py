@@ -244,6 +244,10 @@ class Drawn:
         for name, columns in view.layers.items():
             if name in self._sources:
                 self._sources[name].data = columns
+        for legend in (legend for figure in self.figures for legend in figure.legend):
+            for item in legend.items:
+                columns = item.renderers[0].data_source.data
+                item.visible = len(next(iter(columns.values()))) > 0
         for figure, height in zip(self.figures, view.heights, strict=True):
             if height:
                 figure.y_range.update(start=height[0], end=height[1])
