@@ -96,7 +96,7 @@ class Supervisor:
                 return self._end("STOPPED", self._last["stopped"])
             if "failed" in self._last:
                 return self._end("FAILED", self._last["failed"])
-            reason = _death(code)
+            reason = _death(code, self._output())
             crashes = 1 if time.monotonic() - began > _STABLE_SECONDS else crashes + 1
             self._note("lifecycle.crashed", reason=reason, last_output=self._output())
             if crashes > self._request["max_restarts"]:
@@ -171,13 +171,14 @@ class Supervisor:
             time.sleep(0.05)
 
 
-def _death(code: int) -> str:
+def _death(code: int, output: str) -> str:
     """Say in words how a process ended that should not have."""
     if code < 0:
         name = signal.Signals(-code).name
         hint = {"SIGABRT": ": the engine panicked", "SIGKILL": ": killed, or out of memory"}
         return f"the engine's process died of {name}{hint.get(name, '')}"
-    return f"the engine's process ended with {code} and without a word"
+    last = (output.strip().splitlines() or ["it left no word"])[-1]
+    return f"the engine's process ended with {code}: {last}"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,12 @@ from nautilus_trader.common import (
     SerializationEncoding,
 )
 from nautilus_trader.infrastructure import RedisCacheConfig
-from nautilus_trader.live import LiveNode, LiveRiskEngineConfig
+from nautilus_trader.live import (
+    LiveExecutionEngineConfig,
+    LiveNode,
+    LiveRiskEngineConfig,
+    SubmissionRecoveryPolicy,
+)
 from nautilus_trader.model import (
     AccountId,
     AccountType,
@@ -165,7 +170,8 @@ def build(plan: Plan, played: Tape | None) -> LiveNode:
             .with_load_state(True)
             .with_save_state(True)
         )
-    # A simulated account has nothing to be reconciled with.
+    if not simulated:  # a simulated account has nothing to be reconciled with
+        builder = builder.with_exec_engine_config(_reconciling())
     return builder.with_reconciliation(not simulated).build()
 
 
@@ -178,6 +184,23 @@ def _logging(folder: Path) -> LoggerConfig:
         file_config=FileWriterConfig(
             directory=str(folder), file_name=log.FILE_NAME, file_format="json"
         ),
+    )
+
+
+def _reconciling() -> LiveExecutionEngineConfig:
+    """Return how the engine keeps its orders and positions equal to the venue's.
+
+    An order without an answer is never taken for dead, and open orders are not looked at by the
+    clock: a fill the engine infers would count twice once the venue's own word of it arrives.
+    `workbench.engine.live.doubts` asks when there is a reason to. Positions are brought into line
+    only when they differ for longer than any message is late.
+    """
+    return LiveExecutionEngineConfig(
+        reconciliation=True,
+        reconciliation_startup_delay_secs=1.0,
+        submission_recovery_policy=SubmissionRecoveryPolicy.RETAIN_UNRESOLVED,
+        position_check_interval_secs=10.0,
+        position_check_threshold_ms=20_000,
     )
 
 

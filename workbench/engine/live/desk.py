@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -42,15 +41,18 @@ class Desk(Strategy):
         on_error: Callable[[str], None],
         on_lag: Callable[[float], None],
         on_started: Callable[[], None],
+        feeds: Callable[[], list[dict[str, Any]]],
+        on_socket: Callable[[Any], None],
     ) -> None:
         """Hand over what it works with; call before the node runs.
 
         `looks` are called twice a second on the engine's thread, `on_error` if one of them raises,
-        `on_lag` with the seconds a timer was late, `on_started` once reconciliation is done.
+        `on_lag` with the seconds a timer was late, `on_started` once reconciliation is done,
+        `on_socket` when a connection comes or goes. `feeds` returns the feeds as status shows them.
         """
         self._study, self._recorder, self._tape, self._control = study, recorder, tape, control
         self._looks, self._on_error, self._on_lag = looks, on_error, on_lag
-        self._on_started = on_started
+        self._on_started, self._feeds, self._on_socket = on_started, feeds, on_socket
 
     def on_start(self) -> None:
         """Say what is there again after a restart, start its timers."""
@@ -59,6 +61,12 @@ class Desk(Strategy):
         self.clock.set_timer("desk-look", _LOOK, callback=lambda _: self._look())
         if self._tape is not None:
             self._follow(self._tape)
+        else:
+            self.subscribe_socket_state()
+
+    def on_socket_state(self, event: Any) -> None:
+        """Pass on that a connection came or went."""
+        self._on_socket(event)
 
     def _drain(self, event: Any) -> None:
         self._on_lag((self.clock.timestamp_ns() - event.ts_event) / 1e9)
@@ -134,20 +142,7 @@ class Desk(Strategy):
 
     def feeds(self) -> list[dict[str, Any]]:
         """Return each feed's name, age and position."""
-        tape = self._tape
-        if tape is None:
-            return []
-        return [
-            {
-                "name": "replay",
-                "age_s": round(time.time() - tape.heard, 3) if tape.heard else None,
-                "rows": tape.played,
-                "of": tape.rows,
-                "at_ns": tape.last_ns,
-                "paused": tape.paused,
-                "ended": tape.ended,
-            }
-        ]
+        return self._feeds()
 
     def _pause(self, *, paused: bool) -> dict[str, Any]:
         if self._tape is not None:

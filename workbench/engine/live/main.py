@@ -22,14 +22,18 @@ from typing import Any, TextIO
 from workbench.core.errors import WorkbenchError
 from workbench.core.journal import Journal, read
 from workbench.core.project import Project
-from workbench.engine import strategy
+from workbench.engine import log, strategy
 from workbench.engine.live import assemble, risk
 from workbench.engine.live.control import Control
 from workbench.engine.live.desk import DESK, Desk
+from workbench.engine.live.doubts import Doubts
+from workbench.engine.live.feeds import Feeds, followed, unknown
 from workbench.engine.live.guard import Guard, guarded
 from workbench.engine.live.limits import Limits, Market
+from workbench.engine.live.logbook import Logbook
 from workbench.engine.live.memory import Memory
 from workbench.engine.live.observe import Recorder, observed
+from workbench.engine.live.orders import Orders
 from workbench.engine.live.risk import Flattener
 from workbench.engine.live.telemetry import Telemetry
 from workbench.engine.live.watch import Watchman
@@ -86,6 +90,8 @@ class Node:
         self._project = Project(Path(request["project"]))
         self._failure = Failure()
         self._reason = "stopped"
+        self._refused: str | None = None
+        self._started = threading.Event()
 
     def run(self) -> str:
         """Build the node, run it, return why it ended."""
@@ -93,10 +99,11 @@ class Node:
         plan = self._plan()
         played = assemble.tape(plan)
         loaded = strategy.load(self._study, self._project)
-        memory = Memory(read(self._recorder.journal.path))
+        memory = Memory(self._recorder)
         memory.register_currencies()
         node = assemble.build(plan, played)
         self._handle, cache = node.handle(), node.cache
+        memory.cache = cache
         if played:
             played.unsettled = lambda: bool(self._recorder.awaited)
             played.on_end = lambda: self._recorder.note("feed.ended", feed="replay")
@@ -104,6 +111,7 @@ class Node:
         desk: Any = observed(guarded(Desk, guard), self._recorder)()
         strategies: dict[str, Any] = {DESK: desk}
         flattener = Flattener(desk, strategies, guard)
+        feeds = Feeds(played)
         watchman = Watchman(
             guard,
             equity=desk.equity,
@@ -111,15 +119,34 @@ class Node:
             flatten=flattener.start,
             past=read(self._recorder.journal.path),
         )
+        doubts = Doubts(desk, self._recorder, alert=watchman.alert, breach=watchman.breach)
+        logbook = Logbook(Path(self._request["folder"]) / log.FILE, self._recorder, doubts.heard)
         live = self._study.live
         assert live is not None
         kept = not any(each.adapter == "sandbox" for each in live.execution)
         telemetry = Telemetry(self._recorder, cache, guard.limits.market, desk.equity, desk.feeds)
-        self._recorder.listeners += [watchman.noted, telemetry.noted]
+        orders = Orders(
+            self._study,
+            desk,
+            cache,
+            self._recorder,
+            read(self._recorder.journal.path),
+            guard.closing,
+            guard.change_refusal,
+        )
+        self._recorder.listeners += [watchman.noted, telemetry.noted, orders.noted, memory.noted]
+
+        def started() -> None:
+            memory.tell(kept=kept)
+            orders.start()
+            self._started.set()
+
         control = Control(
             Path(self._request["socket"]),
             desk.operations()
+            | orders.operations()
             | risk.operations(guard, watchman, flattener)
+            | doubts.operations()
             | {"telemetry": lambda _: telemetry.sample()}
             | {"stop": lambda request: self.stop(request.get("reason"))},
         )
@@ -129,7 +156,9 @@ class Node:
             played,
             control,
             (
-                lambda: memory.note_currencies(cache, self._recorder),
+                logbook.look,
+                doubts.look,
+                memory.look,
                 watchman.look,
                 flattener.look,
                 telemetry.look,
@@ -137,9 +166,13 @@ class Node:
             # Limits that nobody watches are none.
             lambda reason: guard.set_state("halted", reason, "workbench"),
             telemetry.lag,
-            lambda: memory.tell(cache, self._recorder, kept=kept),
+            started,
+            feeds.to_list,
+            doubts.socket,
         )
         user = observed(guarded(loaded.strategy, guard), self._recorder)
+        if not played:
+            user = followed(user, feeds, lambda: self._fits(cache))
         kind = supervised(user, self._failure)
         instance = kind(loaded.config) if loaded.config is not None else kind()
         guard_instance(instance, self._failure)
@@ -154,9 +187,18 @@ class Node:
             raise WorkbenchError(f"the engine stopped: {error}") from error
         finally:
             control.close()
+        if self._refused:
+            raise WorkbenchError(self._refused)
         if self._failure.where:
             raise WorkbenchError(self._failure.text)
         return self._reason
+
+    def _fits(self, cache: Any) -> bool:
+        """Whether the venues have what the study trades; the node stops if they do not."""
+        self._refused = unknown(self._study, cache)
+        if self._refused:
+            self._handle.stop()
+        return self._refused is None
 
     def stop(self, reason: str | None = None) -> dict[str, Any]:
         """Stop in order; may be called from any thread."""
@@ -189,7 +231,7 @@ class Node:
 
     def _watch_start(self) -> None:
         late = time.monotonic() + START_SECONDS
-        while not self._handle.is_running:
+        while not (self._handle.is_running and self._started.is_set()):
             if time.monotonic() > late:
                 self.stop(f"it did not reach RUNNING within {START_SECONDS:g} s")
                 return

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from nautilus_trader.model import Currency, CurrencyType
+from nautilus_trader.model import ClientOrderId, Currency, CurrencyType
 
-from workbench.core.journal import Entry
+from workbench.core.journal import read
 from workbench.engine.live.limits import signed
 from workbench.engine.live.observe import Recorder
 
@@ -25,17 +25,26 @@ class Memory:
 
     Parameters
     ----------
-    past
-        The journal so far.
+    recorder
+        Of the node's journal, as it is so far.
+
+    Attributes
+    ----------
+    cache
+        The engine's, once there is one.
 
     """
 
-    def __init__(self, past: Iterable[Entry]) -> None:
+    cache: Any
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._open: dict[str, Decimal] = {}  # order: units not yet filled
         self._positions: dict[str, tuple[str, Decimal]] = {}  # position: instrument, signed units
         self._currencies: dict[str, dict[str, Any]] = {}
+        self._known: set[Any] = set()  # instruments whose currencies are noted
         self._told = False
-        for entry in past:
+        for entry in read(recorder.journal.path):
             group, _, what = entry["type"].partition(".")
             if group == "order" and "data" in entry:
                 self._order(what, entry["data"])
@@ -74,12 +83,22 @@ class Memory:
             currency = Currency(code, values["precision"], values["iso4217"], values["name"], kind)
             Currency.register(currency, overwrite=False)
 
-    def note_currencies(self, cache: Any, recorder: Recorder) -> None:
-        """Note the currencies of what is held or ordered, if they have changed."""
-        held = [*cache.positions_open(), *cache.orders_open(), *cache.orders_inflight()]
-        found = dict(self._currencies)
-        for name in {str(each.instrument_id): each.instrument_id for each in held}.values():
-            instrument = cache.instrument(name)
+    def noted(self, group: str, what: str, event: Any) -> None:
+        """Note an instrument's currencies before it is ordered for the first time."""
+        if (group, what) == ("order", "initialized"):
+            self._note_currencies(event.instrument_id)
+
+    def look(self) -> None:
+        """Note the currencies of positions nobody here has ordered."""
+        for position in self.cache.positions_open():
+            self._note_currencies(position.instrument_id)
+
+    def _note_currencies(self, name: Any) -> None:
+        if name in self._known:
+            return
+        self._known.add(name)
+        found, instrument = dict(self._currencies), self.cache.instrument(name)
+        if instrument is not None:
             for kind in ("base_currency", "quote_currency", "settlement_currency", "currency"):
                 currency = getattr(instrument, kind, None)
                 if currency is not None:
@@ -91,26 +110,23 @@ class Memory:
                     }
         if found != self._currencies:
             self._currencies = found
-            recorder.note("memory.currencies", currencies=found)
+            self._recorder.note("memory.currencies", currencies=found)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to remember."""
         return not self._open and not self._positions
 
-    def tell(self, cache: Any, recorder: Recorder, *, kept: bool) -> None:
-        """Note once what is there again, what is not, and what reconciliation changed.
+    def tell(self, *, kept: bool) -> None:
+        """Note once, after reconciliation, what is there again, what is not, and what it changed.
 
         Parameters
         ----------
-        cache
-            The engine's, after reconciliation.
-        recorder
-            Of the node's journal.
         kept
             Whether orders and positions have a memory: a venue, or Redis.
 
         """
+        cache = self.cache
         if self._told or (self.empty and not cache.orders() and not cache.positions_open()):
             self._told = True
             return
@@ -118,16 +134,16 @@ class Memory:
         orders = {str(each.client_order_id) for each in cache.orders_open()}
         positions = {str(each.id): signed(each) for each in cache.positions_open()}
         changes = [
-            *(f"order {name} is no longer open" for name in sorted(self._open.keys() - orders)),
+            *(_ended(name, cache) for name in sorted(self._open.keys() - orders)),
             *(f"order {name} was not known" for name in sorted(orders - self._open.keys())),
             *self._changed(positions),
         ]
         content = {"orders": sorted(orders), "positions": {k: str(v) for k, v in positions.items()}}
         if not kept:
             if not self.empty:
-                recorder.note("memory.lost", content, changes=changes)
+                self._recorder.note("memory.lost", content, changes=changes)
             return
-        recorder.note("memory.restored", content, changes=changes)
+        self._recorder.note("memory.restored", content, changes=changes)
 
     def _changed(self, now: dict[str, Decimal]) -> Iterable[str]:
         for name, (instrument, units) in sorted(self._positions.items()):
@@ -135,3 +151,12 @@ class Memory:
                 yield f"position {name} of {instrument} was {units}, is {now.get(name, Decimal(0))}"
         for name in sorted(now.keys() - self._positions.keys()):
             yield f"position {name} is {now[name]}, and was not known"
+
+
+def _ended(name: str, cache: Any) -> str:
+    order = cache.order(ClientOrderId(name))
+    if order is None:
+        return f"order {name} is no longer known"
+    if order.is_inflight:
+        return f"order {name} was sent, and the venue has not answered yet"
+    return f"order {name} is {order.status.name}: {order.filled_qty} of {order.quantity} filled"

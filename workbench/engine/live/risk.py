@@ -12,6 +12,8 @@ from workbench.engine.live.control import Operation
 from workbench.engine.live.guard import Guard
 from workbench.engine.live.watch import Watchman
 
+_OVERDUE_NS = 5 * 10**9
+
 
 class Flattener:
     """Cancels every order and closes every position, and goes on until nothing is open.
@@ -45,13 +47,18 @@ class Flattener:
 
     def look(self) -> None:
         """Close what is still open; called now and then."""
-        if not self._under_way or self._desk.cache.orders_inflight():
+        if not self._under_way or self._expected():
             return
         if not self._open() and not self._desk.cache.orders_open():
             self._under_way = False
             self._guard.recorder.note("risk.flat")
         else:
             self._close()
+
+    def _expected(self) -> bool:
+        """Whether an answer of the venue may still come; one that is long overdue may never."""
+        now = self._desk.clock.timestamp_ns()
+        return any(now - each.ts_last < _OVERDUE_NS for each in self._desk.cache.orders_inflight())
 
     def _close(self) -> None:
         def act() -> None:

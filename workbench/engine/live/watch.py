@@ -149,9 +149,7 @@ class Watchman:
     def breach(self, name: str, message: str) -> Alert:
         """Raise an alert and do what the policy says."""
         risk = self._guard.limits.risk
-        alert = Alert(len(self.alerts) + 1, name, message, time.time(), list(risk.on_breach))
-        self.alerts.append(alert)
-        self._guard.recorder.note("alert.raised", alert.to_dict())
+        alert = self.alert(name, message, *risk.on_breach)
         reason = f"{name}: {message}"
         for step in risk.on_breach:
             if step == "reduce_only" and self._guard.state == "active":
@@ -160,6 +158,13 @@ class Watchman:
                 self._flatten(reason)
             elif step == "halt":
                 self._guard.set_state("halted", reason, "policy")
+        return alert
+
+    def alert(self, name: str, message: str, *steps: str) -> Alert:
+        """Raise an alert; `steps` are what is done about it."""
+        alert = Alert(len(self.alerts) + 1, name, message, time.time(), list(steps))
+        self.alerts.append(alert)
+        self._guard.recorder.note("alert.raised", alert.to_dict())
         return alert
 
     def acknowledge(self, number: int, who: str) -> Alert:
@@ -263,5 +268,9 @@ class Watchman:
         for feed in self._feeds():
             if feed.get("ended"):
                 yield "stale_feed", f"the feed {feed['name']} has ended"
-            elif feed["age_s"] is not None and feed["age_s"] > most and not feed.get("paused"):
+            elif (
+                feed["age_s"] is not None
+                and feed["age_s"] > most + feed.get("every_s", 0)
+                and (not feed.get("paused"))
+            ):
                 yield "stale_feed", f"the feed {feed['name']} is silent for {feed['age_s']:.1f} s"
