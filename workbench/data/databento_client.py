@@ -260,6 +260,8 @@ class Client:
         if isinstance(reason, requests.exceptions.JSONDecodeError):
             return PassingError("did not answer as it should (a login page of the network?)")
         if isinstance(reason, requests.exceptions.RequestException):
+            if cause := _unreachable(reason):
+                return PassingError(f"{self.address} cannot be reached: {cause}")
             return PassingError(f"the connection failed: {text[0]}")
         if isinstance(reason, OSError):
             what = reason.strerror or text[0]
@@ -269,7 +271,7 @@ class Client:
     def _refused(self, error: Any) -> Exception:
         status = int(error.http_status)
         case, message = _detail(error)
-        message = self._redacted(message)
+        message = self._redacted(message).rstrip(".")
         if status == 429:
             return PassingError("allows no more requests for now (429)", _retry_after(error))
         if status >= 500 or status == 408:
@@ -348,6 +350,14 @@ def _detail(error: Any) -> tuple[str, str]:
     if isinstance(detail, dict):
         return str(detail.get("case", "")), str(detail.get("message", "no reason given"))
     return "", str(detail or "no reason given")
+
+
+def _unreachable(error: Any) -> str | None:
+    """Say why no connection was made, None if one was."""
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    if type(cause).__name__ not in ("NewConnectionError", "NameResolutionError"):
+        return None
+    return str(cause).rpartition(": ")[2]
 
 
 def _retry_after(error: Any) -> float | None:
