@@ -221,12 +221,9 @@ def plan_dataset(
     )
     covered = intervals.union(file.interval for file in files)
     local = provider.local(item)
-    if local:
-        available = provider.available(item)
-    else:
-        # Of what the catalog has nobody needs to be asked.
-        ask = connect and intervals.missing(wanted, covered)
-        available = provider.available(item) if ask else None
+    # Of what the catalog has nobody needs to be asked.
+    ask = (local or connect) and intervals.missing(wanted, covered)
+    available = provider.available(item) if ask else None
     if available is None and provider.whole and covered and not notes:
         available = (covered[0][0], covered[-1][1])
     if available is not None:

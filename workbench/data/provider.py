@@ -10,8 +10,8 @@ Who calls what, and in which order:
    is wrong with the dataset as the study has it, or with the rows the catalog holds of it. They may
    look at local files; they open no connection: every run calls them.
 2. `available` and `plan` to work out what is missing. They may ask a remote service, must cost
-   nothing and fetch no rows. The plan may be thrown away. Of a dataset that is not `local` they are
-   asked only if the catalog lacks part of it.
+   nothing and fetch no rows. The plan may be thrown away. They are asked only if the catalog lacks
+   part of the dataset.
 3. `instrument`, before the first row is fetched and when the catalog does not know the instrument.
    It may ask the remote service.
 4. `fetch`, once for each request of a plan, by the one process that holds the dataset's lock. It
