@@ -130,7 +130,9 @@ class Control:
         return await self._status({})
 
     async def _fault(self, params: dict[str, Any]) -> dict[str, Any]:
-        self._faults.add(read_fault(params))
+        written = params.get("fault")
+        whole = isinstance(written, str) and len(params) == 1
+        self._faults.add(read_fault(written if whole else params))
         return await self._faults_listed({})
 
     async def _faults_listed(self, params: dict[str, Any]) -> dict[str, Any]:
