@@ -21,7 +21,6 @@ from workbench.study.fields import decimals, moment_ns
 _PRICES = ("price", "trigger_price", "activation_price")
 # The only classes whose prices may be zero or below: the engine's own rule.
 _SIGNED = ("OPTION", "OPTION_SPREAD", "FUTURES_SPREAD")
-_AT_ONCE = ("IOC", "FOK")
 
 
 class Checker:
@@ -113,14 +112,24 @@ class Checker:
                 said.append(shut)
         return list(dict.fromkeys(said))
 
+    def takes(self, order: Order) -> bool:
+        """Say whether an order meets the market at once, as prices stand."""
+        if order.emulation_trigger is not None:
+            return False
+        if at_once(order) or order.type != "LIMIT" or order.price is None:
+            return at_once(order)
+        taken = self.prices(order).taken(order.side)
+        if taken is None:
+            return False
+        return order.price >= taken if order.side == "BUY" else order.price <= taken
+
     def _meets(self, leg: Leg) -> Iterator[Issue]:
         order, found = leg.order, self.prices(leg.order)
-        taken = found.taken(order.side)
-        at_once = order.type in ("MARKET", "MARKET_TO_LIMIT") or order.time_in_force in _AT_ONCE
+        taken, now = found.taken(order.side), at_once(order)
         shut = closed(self._cache, InstrumentId.from_str(order.instrument))
-        if shut and (at_once or self.simulated):
+        if shut and (now or self.simulated):
             yield leg.issue(shut, "instrument")
-        elif at_once and self.simulated and any(feed.get("ended") for feed in self._feeds()):
+        elif now and self.simulated and any(feed.get("ended") for feed in self._feeds()):
             message = f"the market of {order.instrument} is closed: its replay has ended"
             yield leg.issue(message, "instrument")
         elif taken is None and self.simulated:
@@ -163,6 +172,12 @@ class Checker:
         if free is not None and amount > free.as_decimal():
             message = f"needs {amount:f} {currency.code} of {what}, free are {free}"
             yield leg.issue(message, "quantity")
+
+
+def at_once(order: Order) -> bool:
+    """Say whether an order meets the market the moment it arrives, whatever the prices."""
+    plain = order.type in ("MARKET", "MARKET_TO_LIMIT")
+    return plain or (order.type == "LIMIT" and order.time_in_force in ("IOC", "FOK"))
 
 
 def fits(leg: Leg, instrument: Any) -> Iterator[Issue]:

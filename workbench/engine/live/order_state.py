@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -153,18 +153,23 @@ class Book:
         if record is None:
             return  # a strategy's
         self._apply(record, what, _values(event))
-        for waiter in [each for each in self._waiters if name in each.left]:
-            if waiter.until(what, record):
-                waiter.left.discard(name)
-                waiter.seen[name] = what
-            if not waiter.left:
-                waiter.done.set()
-                self._waiters.remove(waiter)
+        self._tell(what, record)
 
     def end(self, name: str, status: str, reason: str) -> None:
         """Close an order by the desk's own decision."""
         record = self.records[name]
         record.status, record.reason = status, reason
+        self._tell(status, record)
+
+    def _tell(self, what: str, record: Record) -> None:
+        """Tell who waits for this order."""
+        for waiter in [each for each in self._waiters if record.id in each.left]:
+            if waiter.until(what, record):
+                waiter.left.discard(record.id)
+                waiter.seen[record.id] = what
+            if not waiter.left:
+                waiter.done.set()
+                self._waiters.remove(waiter)
 
     def _apply(self, record: Record, what: str, values: dict[str, Any]) -> None:
         if values.get("quantity") is not None and what in ("initialized", "updated"):
@@ -200,9 +205,21 @@ class Book:
 _BEFORE = ("held", "intended", "initialized")
 
 
-def settled(_: str, record: Record) -> bool:
-    """Say whether an order has left: it is known what became of it for now."""
-    return record.status not in (*_PENDING, "held")
+def settled(whole: Collection[str], taking: Collection[str]) -> Callable[[str, Record], bool]:
+    """Return what says whether an order has left and it is known what became of it.
+
+    Of those in `whole`, which never rest, not before they are done; of those in `taking`, which
+    meet the market at once, not before something is filled.
+    """
+
+    def until(_: str, record: Record) -> bool:
+        if record.id in whole:
+            return record.closed
+        if record.id in taking:
+            return record.closed or record.filled > 0
+        return record.status not in (*_PENDING, "held")
+
+    return until
 
 
 def changed(what: str, record: Record) -> bool:

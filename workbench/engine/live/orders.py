@@ -19,10 +19,10 @@ from workbench.engine.live.control import Later, Operation
 from workbench.engine.live.observe import Recorder
 from workbench.engine.live.order_build import build
 from workbench.engine.live.order_changes import Changes, Refusal, seconds
-from workbench.engine.live.order_checks import Checker
+from workbench.engine.live.order_checks import Checker, at_once
 from workbench.engine.live.order_groups import Keeper
 from workbench.engine.live.order_request import Order
-from workbench.engine.live.order_state import Book
+from workbench.engine.live.order_state import Book, Waiter
 from workbench.engine.live.order_ticket import Leg, Ticket, parse
 from workbench.study import Study
 
@@ -124,7 +124,7 @@ class Orders:
         )
         self._book.add(ticket)
         said = [*notes, *self._checker.warnings(ticket)]
-        waiter = self._book.wait([leg.id for leg in ticket.first], order_state.settled)
+        waiter = self._waiter(ticket)
         self._dispatch(prepared)
         return Later(waiter.done, wait, lambda: self._answer(ticket, said))
 
@@ -154,6 +154,15 @@ class Orders:
             "orders": shown,
             "warnings": [*dict.fromkeys(said), *self._checker.warnings(ticket)],
         }
+
+    def _waiter(self, ticket: Ticket) -> Waiter:
+        """Return what is done once the venue has answered all that it is asked at once."""
+        taking = {leg.id for leg in ticket.first if self._checker.takes(leg.order)}
+        whole = {leg.id for leg in ticket.first if at_once(leg.order)}
+        whole -= {leg.id for leg in ticket.first if leg.order.type == "MARKET_TO_LIMIT"}
+        follows = ticket.parent is not None and ticket.parent.id in taking
+        legs = ticket.legs if follows else ticket.first
+        return self._book.wait([leg.id for leg in legs], order_state.settled(whole, taking))
 
     def _again(self, known: Ticket, ticket: Ticket) -> dict[str, Any]:
         """Answer a request that was made before."""
