@@ -208,20 +208,3 @@ def test_the_room_is_light_to_import() -> None:
         "assert 'pandas' not in sys.modules and 'nautilus_trader' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_the_public_names() -> None:
-    assert sorted(data.__all__) == [
-        "FetchResult",
-        "Plan",
-        "check",
-        "digest",
-        "ensure",
-        "fetch",
-        "inputs",
-        "list_",
-        "plan",
-        "read",
-    ]
-    for name in data.__all__:
-        assert callable(getattr(data, name))
