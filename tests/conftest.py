@@ -44,18 +44,22 @@ def _no_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Any:
+def make_project(root: Path) -> Any:
     """Make a project as `workbench init` does."""
     from workbench.core.project import Project
 
-    root = tmp_path / "project"
     for name in ("studies", "strategies", "notebooks"):
         ignore = shutil.ignore_patterns("__pycache__", ".*")
         shutil.copytree(ROOT / name, root / name, ignore=ignore)
     (root / "data").mkdir()
     (root / ".gateway").mkdir()
     return Project(root)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Any:
+    """Make a project."""
+    return make_project(tmp_path / "project")
 
 
 @dataclass(frozen=True)

@@ -116,9 +116,12 @@ class Practice:
         self.project = project
         self._numbers = itertools.count(1)
         self._books = project.root / "books.jsonl"
+        self.client: Any = None
         self._begin({})
 
     def _begin(self, options: dict[str, Any]) -> None:
+        if self.client is not None:
+            self.client.__exit__()
         self.venue = venue.start(
             symbols=[SYMBOL], project=self.project, books=self._books, **options
         )
@@ -197,36 +200,50 @@ def practising(project: Project) -> Iterator[Practice]:
     try:
         yield practice
     finally:
+        practice.client.__exit__()
         practice.venue.kill()
 
 
 def differences(node: live.Node, practice: Practice) -> list[str]:
-    """Return in what the node's orders, positions and fills differ from the venue's, in words."""
-    status = node.status()
+    """Return in what the node's orders, positions and fills differ from the venue's, in words.
+
+    An order the venue does not know may be one the node says it has no answer to.
+    """
+    ledger, status = node.ask("ledger"), node.status()
     mine = {
         each["client_order_id"]: (
             each["side"], _number(each["quantity"]), _number(each["filled"]),
             _number(each["price"]),
         )
         for each in status["orders"]
+        if each["client_order_id"] not in ledger["unanswered"]
     }  # fmt: skip
-    theirs = practice.open_orders()
+    theirs, fills = practice.open_orders(), practice.fills()
     found = [
         f"order {name}: node {mine.get(name)}, venue {theirs.get(name)}"
         for name in sorted(mine.keys() | theirs.keys())
         if mine.get(name) != theirs.get(name)
     ]
+    known = {name: Decimal(each["filled"]) for name, each in ledger["orders"].items()}
+    found += [
+        f"fills of {name}: node {known.get(name)}, venue {fills.get(name)}"
+        for name in sorted(known.keys() | fills.keys())
+        if known.get(name, Decimal(0)) != fills.get(name, Decimal(0))
+    ]
     here = sum(
-        (Decimal(str(each["quantity"])) * (1 if each["side"] == "LONG" else -1))
-        for each in status["positions"]
+        (
+            Decimal(each["quantity"]) * (1 if each["side"] == "LONG" else -1)
+            for each in status["positions"]
+        ),
+        Decimal(0),
     )
     if here != (there := practice.position()):
         found.append(f"position: node {here}, venue {there}")
     return found
 
 
-def agree(node: live.Node, practice: Practice, timeout: float = 15.0) -> None:
-    """Wait until the node's orders and positions are the venue's; fail with what differs."""
+def agree(node: live.Node, practice: Practice, timeout: float = 20.0) -> None:
+    """Wait until the node's orders, fills and positions are the venue's; fail with what differs."""
     late = time.monotonic() + timeout
     while found := differences(node, practice):
         assert time.monotonic() < late, found

@@ -20,7 +20,7 @@ from workbench.core.project import Project
 from workbench.live import redis_server
 from workbench.live.connections import connections
 from workbench.live.handle import Node
-from workbench.live.supervisor import MAX_RESTARTS
+from workbench.live.supervisor import BACK_OFF, MAX_RESTARTS
 from workbench.study import Study
 
 _START_SECONDS = 90.0
@@ -32,6 +32,7 @@ def launch(
     *,
     name: str | None = None,
     max_restarts: int = MAX_RESTARTS,
+    back_off: float = BACK_OFF,
     timeout: float = _START_SECONDS,
 ) -> Node:
     """Launch a node for `study` in a supervised process of its own.
@@ -48,7 +49,9 @@ def launch(
         Of the node; default: the study's name. A node launched again under its name goes on in its
         journal.
     max_restarts
-        How often a crashed engine is started again, with growing pauses.
+        How often a crashed engine is started again.
+    back_off
+        Seconds before the first of these; each further pause is twice as long.
     timeout
         Seconds to wait for RUNNING.
 
@@ -73,7 +76,10 @@ def launch(
         raise WorkbenchError(f"node '{node.id}' runs already: {node.state()['state']}")
     new = not node.folder.exists()
     make_folder(node.folder)
-    request = _request(document, project, node) | {"max_restarts": max_restarts}
+    request = _request(document, project, node) | {
+        "max_restarts": max_restarts,
+        "back_off": back_off,
+    }
     write_text(node.folder / "study.json", json.dumps(document.to_dict(), indent=1))
     try:
         _hand_over(request)

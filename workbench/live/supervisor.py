@@ -28,7 +28,7 @@ from workbench.core.journal import Journal
 from workbench.live.handle import JOURNAL, KILL, STATE
 
 MAX_RESTARTS = 5
-_BACK_OFF = 1.0
+BACK_OFF = 1.0
 _STABLE_SECONDS = 60.0
 
 
@@ -81,6 +81,7 @@ class Supervisor:
             "socket": request["socket"],
         }
         self._last: dict[str, Any] = {}
+        self._ran = False
         (self._folder / KILL).unlink(missing_ok=True)
         self._tell("STARTING")
 
@@ -96,14 +97,16 @@ class Supervisor:
                 return self._end("STOPPED", self._last["stopped"])
             if "failed" in self._last:
                 return self._end("FAILED", self._last["failed"])
-            reason = _death(code, self._output())
+            reason = self._last.get("broke") or _death(code, self._output())
+            if "broke" in self._last and not self._ran:
+                return self._end("FAILED", reason, "lifecycle.failed")
             crashes = 1 if time.monotonic() - began > _STABLE_SECONDS else crashes + 1
             self._note("lifecycle.crashed", reason=reason, last_output=self._output())
             if crashes > self._request["max_restarts"]:
                 return self._end("FAILED", f"it crashed {crashes} times, last {reason}")
             self._known["restarts"] += 1
             self._tell("RESTARTING", reason)
-            self._wait(_BACK_OFF * 2 ** (crashes - 1))
+            self._wait(self._request["back_off"] * 2 ** min(crashes - 1, 10))
             if (self._folder / KILL).exists():
                 return self._end("KILLED", "killed on request", "lifecycle.killed")
 
@@ -143,6 +146,7 @@ class Supervisor:
             said = json.loads(line)
             self._last = said
             if "state" in said:
+                self._ran |= said["state"] == "RUNNING"
                 self._tell(said["state"])
 
     def _end(self, state: str, reason: str, kind: str | None = None) -> None:

@@ -2,9 +2,9 @@
 
 Protocol. One JSON line on standard input says what to run (`read_request`); the end of standard
 input tells that the supervisor is gone: the node stops in order. JSON lines on standard output tell
-the state: ``{"state": "RUNNING"}``, and at the end ``{"stopped": reason}`` or ``{"failed":
-reason}``. The engine exits with 0 on many failures, so only that last line counts: a process that
-ends without it has crashed.
+the state: ``{"state": "RUNNING"}``, and at the end ``{"stopped": reason}``, ``{"failed": reason}``
+or, where another try may help, ``{"broke": reason}``. The engine exits with 0 on many failures, so
+only that last line counts: a process that ends without it has crashed.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ def main() -> int:
         recorder = Recorder(journal)
         try:
             reason = Node(request, recorder, told).run()
+        except EngineError as error:
+            _tell(told, {"broke": str(error)})
+            return 1
         except WorkbenchError as error:
             recorder.note("lifecycle.failed", reason=str(error))
             _tell(told, {"failed": str(error)})
@@ -67,6 +70,10 @@ def main() -> int:
         recorder.note("lifecycle.stopped", reason=reason)
     _tell(told, {"stopped": reason})
     return 0
+
+
+class EngineError(WorkbenchError):
+    """The engine could not start or go on: a venue out of reach, say. It may the next time."""
 
 
 class Node:
@@ -184,7 +191,7 @@ class Node:
         try:
             node.run()
         except Exception as error:
-            raise WorkbenchError(f"the engine stopped: {error}") from error
+            raise EngineError(f"the engine stopped: {error}") from error
         finally:
             control.close()
         if self._refused:

@@ -94,7 +94,7 @@ class Watchman:
     ) -> None:
         self._guard, self._equity, self._feeds, self._flatten = guard, equity, feeds, flatten
         self.alerts: list[Alert] = []
-        self._broken: set[str] = set()
+        self._broken: set[tuple[str, str]] = set()  # limit, and of what
         self._peak: dict[str, Decimal] = {}
         self._midnight: dict[str, Decimal] = {}
         self._day = ""
@@ -122,14 +122,13 @@ class Watchman:
         equity = self._equity()
         self._mark(equity)
         risk = self._guard.limits.risk
-        found = dict(self._found(risk, equity))
-        for name in self._broken - found.keys():
-            self._broken.discard(name)
-            self._guard.recorder.note("risk.recovered", limit=name)
-        for name, message in found.items():
-            if name not in self._broken:
-                self._broken.add(name)
-                self.breach(name, message)
+        found = {(name, of): message for name, of, message in self._found(risk, equity)}
+        for name, of in self._broken - found.keys():
+            self._guard.recorder.note("risk.recovered", limit=name, of=of)
+        new = found.keys() - self._broken
+        self._broken = set(found)
+        for name, of in sorted(new):
+            self.breach(name, found[name, of])
 
     def noted(self, group: str, what: str, event: Any) -> None:
         """Note what happened to an order, for the share of refusals and the latency."""
@@ -197,7 +196,7 @@ class Watchman:
             before=old.model_dump(mode="json")[name],
             limits=new.model_dump(mode="json"),
         )
-        self._broken.discard(name)
+        self._broken = {each for each in self._broken if each[0] != name}
         return new
 
     def used(self) -> dict[str, Any]:
@@ -239,38 +238,37 @@ class Watchman:
             if code in self._midnight
         }
 
-    def _found(self, risk: Risk, equity: dict[str, Decimal]) -> Iterator[tuple[str, str]]:
+    def _found(self, risk: Risk, equity: dict[str, Decimal]) -> Iterator[tuple[str, str, str]]:
         if risk.max_drawdown:
             most = Decimal(risk.max_drawdown.rstrip("%")) / 100
             for code, fall in self._falls(equity).items():
                 if fall > most:
-                    yield "max_drawdown", f"equity in {code} is {fall:.2%} below its peak"
+                    yield "max_drawdown", code, f"equity in {code} is {fall:.2%} below its peak"
         if risk.max_daily_loss:
             most, currency = split_money(risk.max_daily_loss)
             loss = Decimal(self._losses(equity).get(currency, 0))
             if loss > most:
-                yield "max_daily_loss", f"{loss} {currency} lost since midnight UTC"
+                yield "max_daily_loss", currency, f"{loss} {currency} lost since midnight UTC"
         if risk.stale_feed:
             yield from self._stale(duration_seconds(risk.stale_feed))
         if risk.max_reject_rate and len(self._answers) >= _FEWEST:
             share = 100 * self._answers.count(False) / len(self._answers)
             if share > float(risk.max_reject_rate.rstrip("%")):
                 count = len(self._answers)
-                yield "max_reject_rate", f"{share:.0f}% of the last {count} orders were refused"
+                message = f"{share:.0f}% of the last {count} orders were refused"
+                yield "max_reject_rate", "", message
         if risk.max_latency and len(self._latencies) >= _FEWEST:
             median = statistics.median(self._latencies)
             if median > duration_seconds(risk.max_latency):
-                yield "max_latency", f"the venue takes {median * 1000:.0f} ms to answer an order"
+                message = f"the venue takes {median * 1000:.0f} ms to answer an order"
+                yield "max_latency", "", message
         if risk.dead_man and time.time() - self._heard > duration_seconds(risk.dead_man):
-            yield "dead_man", f"nobody has looked for {time.time() - self._heard:.0f} s"
+            yield "dead_man", "", f"nobody has looked for {time.time() - self._heard:.0f} s"
 
-    def _stale(self, most: float) -> Iterator[tuple[str, str]]:
+    def _stale(self, most: float) -> Iterator[tuple[str, str, str]]:
         for feed in self._feeds():
+            name, age = feed["name"], feed["age_s"]
             if feed.get("ended"):
-                yield "stale_feed", f"the feed {feed['name']} has ended"
-            elif (
-                feed["age_s"] is not None
-                and feed["age_s"] > most + feed.get("every_s", 0)
-                and (not feed.get("paused"))
-            ):
-                yield "stale_feed", f"the feed {feed['name']} is silent for {feed['age_s']:.1f} s"
+                yield "stale_feed", name, f"the feed {name} has ended"
+            elif age is not None and age > most + feed.get("every_s", 0) and not feed.get("paused"):
+                yield "stale_feed", name, f"the feed {name} is silent for {age:.1f} s"
