@@ -202,10 +202,15 @@ class DatabentoProvider(Provider):
         else:
             chunks = stream.fetch(request.payload, request.interval)
         notes = remote.notes(should_stop)
-        for chunk in chunks:
-            yield replace(chunk, warnings=(*chunk.warnings, *notes.of(chunk.interval)))
+        try:
+            for chunk in chunks:
+                yield replace(chunk, warnings=(*chunk.warnings, *notes.of(chunk.interval)))
+        finally:
+            parts.release()
         if isinstance(request.payload, Path):
-            parts.discard_file(request.payload)
+            request.payload.unlink(missing_ok=True)
+        if parts.leftovers():
+            parts.sweep(self._stored(target), remote.step)
 
     def _streams(self, item: Item, gap: Interval) -> list[Request]:
         from workbench.data.databento_prices import Prices
@@ -239,13 +244,17 @@ class DatabentoProvider(Provider):
         ordered: Ordered = request.payload
         delivery = Delivery(remote, orders, on_progress, should_stop)
         with self._ordering:  # two requests may be parts of one order
-            order = orders.known(ordered.query) or orders.place(ordered.query, should_stop)
+            order = orders.known(ordered.query)
+            order = order or orders.place(ordered.query, request.interval, should_stop)
             paths, count = delivery.files(order)
         records = delivery.records(paths, count)
         yield from chunks_of(records, dtype_of(remote.schema), target, request.interval)
         # Another request may be part of the same order: its files go when all of it is stored.
+        orders.sweep(self._stored(target))
+
+    def _stored(self, target: Target) -> list[Interval]:
         files = Dataset(self.project, target.kind, target.identity).good()
-        orders.sweep([file.interval for file in files], remote.step)
+        return [file.interval for file in files]
 
     def _remote(self, item: Item) -> Remote:
         from workbench.data.databento_remote import Remote

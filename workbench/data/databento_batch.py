@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,6 +52,8 @@ class Order:
         The file it is written in.
     query
         What was ordered.
+    wanted
+        The rows it was ordered for.
     since
         When, in UNIX nanoseconds.
     number
@@ -61,6 +63,7 @@ class Order:
 
     path: Path
     query: Query
+    wanted: Interval
     since: int
     number: str | None
 
@@ -127,11 +130,11 @@ class Orders:
             and (to_ns(job["start"]), to_ns(job["end"])) == (query.start, query.end)
         )
 
-    def place(self, query: Query, should_stop: ShouldStop) -> Order:
-        """Order the records of a query; this costs what the plan said."""
+    def place(self, query: Query, wanted: Interval, should_stop: ShouldStop) -> Order:
+        """Order the records of a query, for some rows; this costs what the plan said."""
         make_folder(self._folder)
         path = self._folder / f"order_{query.start}_{query.end}.json"
-        order = Order(path, query, time.time_ns(), None)
+        order = Order(path, query, wanted, time.time_ns(), None)
         _write(order)
         client = self._remote.client
         options = {"split_duration": "none" if self._remote.step else "day"}
@@ -160,24 +163,14 @@ class Orders:
             if self.job(order) is None:
                 path.unlink(missing_ok=True)
             raise
-        order = Order(path, query, order.since, number)
+        order = replace(order, number=number)
         _write(order)
         return order
 
-    def sweep(self, stored: Sequence[Interval], step: int) -> None:
-        """Remove the files of orders whose rows are all stored.
-
-        Parameters
-        ----------
-        stored
-            Spans of rows' times.
-        step
-            Nanoseconds from a record's index time to its row's.
-
-        """
+    def sweep(self, stored: Sequence[Interval]) -> None:
+        """Remove the files of orders whose rows are all stored."""
         for order in self._all():
-            rows = (order.query.start + step, order.query.end + step - 1)
-            if not missing(rows, stored):
+            if not missing(order.wanted, stored):
                 self.forget(order)
 
     def _all(self) -> list[Order]:
@@ -378,13 +371,16 @@ def _start_of(path: Path) -> int:
 def _read(path: Path) -> Order:
     content = json.loads(path.read_text())
     query = Query(content["start"], content["end"], 0)
-    return Order(path, query, content["since"], content["number"])
+    wanted = (content["first"], content["last"])
+    return Order(path, query, wanted, content["since"], content["number"])
 
 
 def _write(order: Order) -> None:
     content = {
         "start": order.query.start,
         "end": order.query.end,
+        "first": order.wanted[0],
+        "last": order.wanted[1],
         "since": order.since,
         "number": order.number,
     }

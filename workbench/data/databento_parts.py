@@ -1,8 +1,8 @@
 """Downloads that are under way, and what is left of those that were broken off.
 
-Each download is a file whose name says what was asked: first and last nanosecond of index time and
-the records there are at least. What arrived was paid for, so a file that is not whole is used up to
-its last whole moment, by the next plan; the moment itself may lack records.
+Each download is a file whose name says what was asked (first and last nanosecond of index time, the
+records there are at least) and which rows it was for. What arrived was paid for, so a file that is
+not whole is used up to its last whole moment, by the next plan; the moment itself may lack records.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from workbench.core.files import make_folder
 from workbench.data.databento_query import Query
 from workbench.data.databento_remote import Remote
 from workbench.data.dbn import CutShortError, Mapping, Reader, selected
-from workbench.data.intervals import Interval, clip
+from workbench.data.intervals import Interval, clip, missing
 
-_NAME = re.compile(r"([0-9]+)_([0-9]+)_([0-9]+)_[0-9a-f]+\.dbn\.zst")
+_NAME = re.compile(r"([0-9]+)_([0-9]+)_([0-9]+)_([0-9]+)_([0-9]+)_[0-9a-f]+\.dbn\.zst")
+
+# Those this process writes right now.
+_active: set[Path] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Part:
         The file.
     query
         What was asked.
+    wanted
+        The rows it was asked for.
     until
         It has all records of the query with an index time before this.
     records
@@ -47,6 +52,7 @@ class Part:
 
     path: Path
     query: Query
+    wanted: Interval
     records: int
     until: int
     complete: bool
@@ -71,15 +77,24 @@ class Parts:
 
     def __init__(self, scratch: Path, remote: Remote) -> None:
         self._remote = remote
+        self._mine: list[Path] = []
         what = repr((remote.client.address, sorted(remote.query.items())))
         name = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{remote.dataset}-{remote.schema}-{remote.symbol}")
         self.folder = scratch / f"{name}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
-    def new(self, query: Query) -> Path:
-        """Return a path for the answer to a query."""
+    def new(self, query: Query, wanted: Interval) -> Path:
+        """Return a path for the answer to a query for the rows of a span."""
         make_folder(self.folder)
-        name = f"{query.start}_{query.end}_{query.least}_{uuid.uuid4().hex}.dbn.zst"
-        return self.folder / name
+        numbers = (query.start, query.end, query.least, *wanted)
+        name = "_".join(map(str, numbers)) + f"_{uuid.uuid4().hex}.dbn.zst"
+        path = self.folder / name
+        _active.add(path)
+        self._mine.append(path)
+        return path
+
+    def release(self) -> None:
+        """Say that what this object gave paths for is not written any more."""
+        _active.difference_update(self._mine)
 
     def found(self) -> list[Part]:
         """Return the parts that can be used, in order of time."""
@@ -92,10 +107,10 @@ class Parts:
         match = _NAME.fullmatch(path.name)
         if match is None:
             return None
-        query = Query(*map(int, match.groups()))
+        start, end, least, first, last = map(int, match.groups())
         try:
             with Reader(path) as reader:
-                return self._examined(path, query, reader)
+                return self._examined(path, Query(start, end, least), (first, last), reader)
         except (DataError, OSError):
             return None
 
@@ -113,11 +128,31 @@ class Parts:
             if match and span[0] <= int(match[1]) and int(match[2]) <= span[1]:
                 path.unlink(missing_ok=True)
 
-    def discard_file(self, path: Path) -> None:
-        """Remove one download: its rows are in the catalog."""
-        path.unlink(missing_ok=True)
+    def leftovers(self) -> list[Path]:
+        """Return the downloads that nobody writes any more."""
+        return [path for path in self.folder.glob("*.dbn.zst") if path not in _active]
 
-    def _examined(self, path: Path, query: Query, reader: Reader) -> Part | None:
+    def sweep(self, stored: Sequence[Interval], step: int) -> None:
+        """Remove what was left behind and is of no use: its rows are stored.
+
+        Parameters
+        ----------
+        stored
+            Spans of rows' times.
+        step
+            Nanoseconds from a record's index time to its row's.
+
+        """
+        for path in self.leftovers():
+            match = _NAME.fullmatch(path.name)
+            wanted = (int(match[4]), int(match[5])) if match else (0, 0)
+            if part := self.part(path):
+                had = (part.query.start + step, part.until + step - 1)
+                wanted = clip(had, wanted) or wanted
+            if not missing(wanted, stored):
+                path.unlink(missing_ok=True)
+
+    def _examined(self, path: Path, query: Query, wanted: Interval, reader: Reader) -> Part | None:
         header = reader.header
         if (header.dataset, header.schema) != (self._remote.dataset, self._remote.schema):
             return None
@@ -135,8 +170,8 @@ class Parts:
                 at_last = at_last + same if latest == last else same
                 count, last = count + len(records), latest
         except CutShortError:
-            return Part(path, query, count - at_last, last, complete=False)
-        return Part(path, query, count, query.end, complete=True)
+            return Part(path, query, wanted, count - at_last, last, complete=False)
+        return Part(path, query, wanted, count, query.end, complete=True)
 
     def _mappings(self, reader: Reader) -> Sequence[Mapping]:
         found, symbol = reader.header.mappings, self._remote.symbol

@@ -60,7 +60,7 @@ class Stream:
         """
         rest_of, start, had, failures = query, interval[0], 0, 0
         while rest_of.start < rest_of.end:
-            path = self._parts.new(rest_of)
+            path = self._parts.new(rest_of, (start, interval[1]))
             failure = self._download(rest_of, path)
             part = self._parts.part(path)
             if part and part.short:

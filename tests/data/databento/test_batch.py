@@ -53,6 +53,7 @@ def test_bars_come_in_one_file(project: Project, server: DatabentoServer) -> Non
     assert data.fetch(bars(delivery="batch"), project).rows == 120
     (job,) = server.jobs.values()
     assert job["split_duration"] == "none"
+    assert left(project) == []
 
 
 def test_a_stopped_fetch_comes_back_to_its_order(
