@@ -19,6 +19,7 @@ hypothesis.settings.load_profile("workbench")
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+REDIS = shutil.which("redis-server")
 # .ci/run sets this: what a plain `make test` may skip is then required.
 STRICT = bool(os.environ.get("WORKBENCH_STRICT_TESTS"))
 
@@ -28,12 +29,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if CHROMIUM or STRICT:
+    if STRICT:
         return
-    skip = pytest.mark.skip(reason="no Chromium here: apt-get install chromium runs these too")
+    missing = {
+        "browser": None if CHROMIUM else "no Chromium here: apt-get install chromium",
+        "redis": None if REDIS else "no redis-server here: apt-get install redis-server",
+    }
     for item in items:
-        if "browser" in item.keywords:
-            item.add_marker(skip)
+        for marker, reason in missing.items():
+            if reason and marker in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=f"{reason} runs these too"))
 
 
 @pytest.fixture(autouse=True)
