@@ -6,6 +6,7 @@ rows at 1.1000, up to 1.1020, down to 1.0980, back to 1.1000.
 
 import datetime as dt
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ CYCLE = (
 ROUNDS = 60
 INSTRUMENTS = {"quotes": "EUR/USD.SIM", "trades": "GBP/USD.SIM", "bars": "AUD/USD.SIM"}
 _IDLE = "from nautilus_trader.trading import Strategy\n\nclass Idle(Strategy):\n    pass\n"
+_ON_THE_WAY = {"initialized", "submitted", "released", "pending_update", "pending_cancel"}
 _HEADS = {
     "quotes": "timestamp,bid,ask,bid_size,ask_size",
     "trades": "timestamp,price,size,side,trade_id",
@@ -67,7 +69,12 @@ def write_prices(path: Path, kind: str, prices: list[int], size: str) -> None:
 
 
 def market_study(
-    project: Project, *kinds: str, size: str = "1000000", rounds: int = ROUNDS, **changes: Any
+    project: Project,
+    *kinds: str,
+    size: str = "1000000",
+    oms: str = "netting",
+    rounds: int = ROUNDS,
+    **changes: Any,
 ) -> Study:
     """Return a study that replays these kinds of prices and trades nothing itself."""
     data = []
@@ -92,7 +99,7 @@ def market_study(
         "data": data,
         "venues": [
             {
-                "name": "SIM", "account": "margin", "balances": ["100_000 USD"],
+                "name": "SIM", "account": "margin", "oms": oms, "balances": ["100_000 USD"],
                 "base_currency": "USD", "leverage": 10,
                 "fees": {"maker": 0.0001, "taker": 0.0002},
             }
@@ -119,9 +126,9 @@ class Desk:
     def launch(cls, project: Project, *kinds: str, **changes: Any) -> "Desk":
         node = live.launch(market_study(project, *kinds, **changes), project)
         node.ask("pause_feed")
-        desk = cls(node, kinds)
-        desk.step(3)
-        return desk
+        played = node.status()["feeds"][0]["rows"]
+        node.ask("step_feed", rows=3 * len(kinds) - played)  # every kind has had three rows
+        return cls(node, kinds, 3)
 
     def step(self, rows: int = 1) -> None:
         """Let the prices move by so many rows, and what follows settle."""
@@ -154,9 +161,12 @@ class Desk:
         raise AssertionError(f"it was not refused: {answer}")
 
     def orders(self) -> dict[str, dict[str, Any]]:
-        """Return all orders by id, closed ones too."""
-        found = live.orders.list_(self.node, closed=True)
-        return {order["client_order_id"]: order for order in found}
+        """Return all orders by id, closed ones too, once none is on its way."""
+        late = time.monotonic() + 5
+        while True:
+            found = live.orders.list_(self.node, closed=True)
+            if time.monotonic() > late or not any(each["status"] in _ON_THE_WAY for each in found):
+                return {order["client_order_id"]: order for order in found}
 
     def status(self, name: str) -> str:
         return str(self.orders()[name]["status"])

@@ -57,6 +57,8 @@ class Guard:
 
     def change_refusal(self, order: Any, quantity: Any, price: Any) -> str | None:
         """Say why an order may not be changed like that; None if it may."""
+        if self._closing:
+            return None
         if self.state != "active":
             return f"no order may be changed: {self.reason}"
         return self.limits.change_refusal(order, quantity, price)

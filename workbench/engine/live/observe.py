@@ -56,11 +56,11 @@ class Recorder:
         group, _, what = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower().partition("_")
         if group == "order":
             self._await(str(event.client_order_id), what, event)
-        for listener in self.listeners:
-            listener(group, what, event)
         # An order that only exists in memory is no money yet.
         durable = group == "position" or what in _MONEY
         self.journal.append(f"{group}.{what}", {"data": event_values(event)}, durable=durable)
+        for listener in self.listeners:  # what they do comes after it in the journal too
+            listener(group, what, event)
 
     def _await(self, order: str, what: str, event: Any) -> None:
         if what == "initialized" and event.order_type.name == "MARKET":

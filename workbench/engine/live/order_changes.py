@@ -15,7 +15,7 @@ from workbench.engine.live.control import Later, Operation
 from workbench.engine.live.observe import Recorder
 from workbench.engine.live.order_build import engine_price, engine_quantity
 from workbench.engine.live.order_checks import Checker, fits, wrong_side
-from workbench.engine.live.order_groups import Keeper
+from workbench.engine.live.order_groups import Keeper, Refusal
 from workbench.engine.live.order_request import Order
 from workbench.engine.live.order_state import Book, Record, Waiter
 from workbench.engine.live.order_ticket import Leg
@@ -25,8 +25,6 @@ from workbench.study.values import shown
 WAIT_SECONDS = 1.0
 _LONGEST_WAIT = 10.0
 _CHANGES = ("quantity", "price", "trigger_price")
-
-Refusal = Callable[[Any, Any, Any], str | None]
 
 
 class Changes:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from nautilus_trader.model import ClientOrderId, Quantity
+from nautilus_trader.model import ClientOrderId, InstrumentId, Quantity
 
 from workbench.engine.live.observe import Recorder
 from workbench.engine.live.order_checks import Checker
@@ -25,6 +25,8 @@ _REFUSED = ("rejected", "denied")
 _GONE = ("canceled", "expired")
 
 Send = Callable[[Ticket, Sequence[Leg]], None]
+Closing = Callable[[Callable[[], None]], None]
+Refusal = Callable[[Any, Any, Any], str | None]
 
 
 class Keeper:
@@ -42,14 +44,26 @@ class Keeper:
         Of the node's journal.
     send
         Sends orders of a ticket.
+    closing
+        Has orders sent or changed that only close what is open: they pass the limits.
+    refusal
+        Says why the limits keep an order from being changed.
 
     """
 
     def __init__(
-        self, desk: Any, book: Book, checker: Checker, recorder: Recorder, send: Send
+        self,
+        desk: Any,
+        book: Book,
+        checker: Checker,
+        recorder: Recorder,
+        send: Send,
+        closing: Closing,
+        refusal: Refusal,
     ) -> None:
         self._desk, self._book, self._checker = desk, book, checker
         self._recorder, self._send = recorder, send
+        self._closing, self._refusal = closing, refusal
         self._told: set[str] = set()
         self._sized: dict[str, Decimal] = {}  # fills the waiting orders were last sized for
 
@@ -93,6 +107,12 @@ class Keeper:
                 self._unprotected(ticket, "its position is smaller than an order may be")
             return
         self._sized[ticket.id] = filled.filled
+        if ticket.exits and not self._holds(parent):
+            # Netted with an opposite position there is none to reduce.
+            ready = [
+                replace(leg, order=leg.order.model_copy(update={"reduce_only": False}))
+                for leg in ready
+            ]
         passed = [leg for leg in ready if ticket.exits and self._passed(leg)]
         if passed:
             for leg in waiting:
@@ -113,6 +133,14 @@ class Keeper:
         step = instrument.size_increment.as_decimal()
         order = leg.order.model_copy(update={"quantity": units // step * step})
         return replace(leg, order=order)
+
+    def _holds(self, parent: Leg) -> bool:
+        """Say whether there is a position in the direction of an entry."""
+        instrument = InstrumentId.from_str(parent.order.instrument)
+        own = self._desk.strategy_id if self._checker.simulated else None
+        found = self._desk.cache.positions_open(instrument_id=instrument, strategy_id=own)
+        side = "LONG" if parent.order.side == "BUY" else "SHORT"
+        return any(position.side.name == side for position in found)
 
     def _least(self, leg: Leg) -> Decimal:
         instrument = self._checker.instrument(leg.order)
@@ -139,7 +167,7 @@ class Keeper:
             if not ticket.exits:
                 more = self._share(leg, parent, ticket).order.quantity - self._record(leg).quantity
             if more > 0:
-                self._resize(leg, self._record(leg).quantity + more)
+                self._resize(ticket, leg, self._record(leg).quantity + more)
             if ticket.contingency and self._kept_by_venue(ticket):
                 break  # the venue changes the others
         self._sized[ticket.id] = filled
@@ -168,7 +196,7 @@ class Keeper:
                 continue
             left = record.filled + self._left(ticket)
             if left < record.quantity and self._changeable(leg):
-                self._resize(leg, left)
+                self._resize(ticket, leg, left)
 
     def _left(self, ticket: Ticket) -> Decimal:
         """Return what is still to be done of an OUO group, or to be closed of a position."""
@@ -220,10 +248,20 @@ class Keeper:
         known = self._record(leg).status in _CHANGEABLE
         return known and order is not None and not order.is_pending_update
 
-    def _resize(self, leg: Leg, units: Decimal) -> None:
+    def _resize(self, ticket: Ticket, leg: Leg, units: Decimal) -> None:
+        order = self._desk.cache.order(ClientOrderId(leg.id))
         precision = self._checker.instrument(leg.order).size_precision
         quantity = Quantity.from_decimal_dp(units, precision)
-        self._desk.modify_order(ClientOrderId(leg.id), quantity=quantity)
+
+        def change() -> None:
+            self._desk.modify_order(order.client_order_id, quantity=quantity)
+
+        if order.is_reduce_only:
+            self._closing(change)
+        elif reason := self._refusal(order, quantity, None):
+            self._unprotected(ticket, f"{leg.id} could not be made {units}: {reason}")
+        else:
+            change()
 
     def _kept_by_venue(self, ticket: Ticket) -> bool:
         found = [self._desk.cache.order(ClientOrderId(leg.id)) for leg in ticket.linked]

@@ -7,7 +7,7 @@ first one, also after a restart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nautilus_trader.model import ClientOrderId, InstrumentId, PositionId
@@ -18,9 +18,9 @@ from workbench.engine.live import order_sandbox, order_state
 from workbench.engine.live.control import Later, Operation
 from workbench.engine.live.observe import Recorder
 from workbench.engine.live.order_build import build
-from workbench.engine.live.order_changes import Changes, Refusal, seconds
+from workbench.engine.live.order_changes import Changes, seconds
 from workbench.engine.live.order_checks import Checker, at_once
-from workbench.engine.live.order_groups import Keeper
+from workbench.engine.live.order_groups import Closing, Keeper, Refusal
 from workbench.engine.live.order_request import Order
 from workbench.engine.live.order_state import Book, Waiter
 from workbench.engine.live.order_ticket import Leg, Ticket, parse
@@ -54,13 +54,15 @@ class Orders:
         cache: Any,
         recorder: Recorder,
         past: Iterable[Entry],
-        closing: Callable[[Callable[[], None]], None],
+        closing: Closing,
         refusal: Refusal,
     ) -> None:
         self._desk, self._cache, self._recorder, self._closing = desk, cache, recorder, closing
         self._book = Book(past)
         self._checker = Checker(study, cache, desk.feeds, lambda: desk.clock.timestamp_ns())
-        self._keeper = Keeper(desk, self._book, self._checker, recorder, self._send)
+        self._keeper = Keeper(
+            desk, self._book, self._checker, recorder, self._send, closing, refusal
+        )
         self._changes = Changes(
             desk, cache, recorder, self._book, self._keeper, self._checker, refusal
         )
