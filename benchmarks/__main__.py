@@ -7,7 +7,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("startup", "import_bars", "import_dbn", "run_overhead")
+NAMES = ("startup", "import_bars", "import_dbn", "run_overhead", "chart_1m")
 
 
 def main(names: list[str]) -> int:

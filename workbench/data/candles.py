@@ -33,6 +33,8 @@ _UNITS = (
 
 _PRICE_HEIGHT, _ACTIVITY_HEIGHT, _ALONE_HEIGHT = 380, 130, 300
 _TRIM = 0.12  # of a bucket, left out on either side of its candle
+_NARROW = 400  # candles: with more of them there is no room to leave out any
+_THIN = 1.5 / _PRICE_HEIGHT  # of the height: a body of no height is a line
 _ROOM = 0.04  # of the height, above and below the prices
 
 
@@ -110,13 +112,17 @@ class Preview(Picture):
         """Return what is seen of `span`, default everything."""
         span = span or self.span
         buckets = self.series.look(span)
-        visible = buckets.within(span).columns
+        visible = buckets.within(span)
         heights: list[tuple[float, float] | None] = []
+        thin = 0.0
         if self._candles or self._quoted:
-            heights.append(_height(visible["low"], visible["high"]))
-        top = np.max(visible[self._activity], initial=0.0)
+            bounds = _height(visible.columns["low"], visible.columns["high"])
+            heights.append(bounds)
+            thin = (bounds[1] - bounds[0]) * _THIN if bounds else 0.0
+        top = np.max(visible.columns[self._activity], initial=0.0)
         heights.append((0.0, float(top) * 1.05) if top > 0 else None)
-        layers = _layers(buckets, self._activity)
+        trim = _TRIM if len(visible) < _NARROW else 0.0
+        layers = _layers(buckets, self._activity, trim, thin)
         return View(span, self._title(buckets.step), layers, heights)
 
     def charts(self, view: View) -> list[Any]:
@@ -146,23 +152,22 @@ class Preview(Picture):
         return f"{self.name}: {rows:,} {word}, each {one} {duration(step)}"
 
     def _touched(self, view: View) -> Any:
-        """Return what the pointer finds: each bucket, from the lowest to the highest price."""
+        """Return what the pointer finds: a line that is not drawn, a point for each bucket."""
         from bokeh.models import HoverTool
 
         price = "0,0." + "0" * self._precision if self._precision else "0,0"
         fine = "%F %T.%6N" if self.series.overview.step < 10**9 else "%F %T"
         names = ("open", "high", "low", "close") if self._candles else ("bid", "ask", "spread")
-        tips = [("from", f"@left{{{fine}}}"), ("to", f"@right{{{fine}}}")]
+        tips = [("from", f"@time{{{fine}}}"), ("to", f"@until{{{fine}}}")]
         if self._candles or self._quoted:
             tips += [(name, f"@{name}{{{price}}}") for name in names]
         if self._candles:
             tips.append(("volume", "@volume{0,0.[00000000]}"))
         tips.append((_WORDS[self.series.kind], "@rows{0,0}"))
-        tool = HoverTool(tooltips=tips, formatters={"@left": "datetime", "@right": "datetime"},
-                         mode="vline", visible=False)  # fmt: skip
+        tool = HoverTool(tooltips=tips, formatters={"@time": "datetime", "@until": "datetime"},
+                         mode="vline", line_policy="prev", visible=False)  # fmt: skip
         columns = view.layers["touched"]
-        dims = list(columns)
-        element = holoviews().Rectangles(tuple(columns.values()), dims[:4], dims[4:])
+        element = holoviews().Curve(tuple(columns.values()), "time", list(columns)[1:])
         return layer("touched", element, bokeh={"alpha": 0, "tools": [tool]},
                      matplotlib={"alpha": 0})  # fmt: skip
 
@@ -193,10 +198,14 @@ def _box(left: Any, bottom: Any, right: Any, top: Any) -> dict[str, Any]:
     return {"left": left, "bottom": bottom, "right": right, "top": top}
 
 
-def _layers(buckets: Buckets, activity: str) -> dict[str, dict[str, Any]]:
-    """Return the columns of every layer."""
+def _layers(buckets: Buckets, activity: str, trim: float, thin: float) -> dict[str, dict[str, Any]]:
+    """Return the columns of every layer.
+
+    A share `trim` of each bucket is left out on either side of its candle, whose body is at least
+    `thin` high.
+    """
     found = buckets.columns
-    left, right = _sides(buckets, _TRIM)
+    left, right = _sides(buckets, trim)
     nothing = np.zeros(len(buckets))
     layers = {"activity": _box(left, nothing, right, found[activity])}
     begin, end = _sides(buckets, 0)
@@ -206,7 +215,8 @@ def _layers(buckets: Buckets, activity: str) -> dict[str, dict[str, Any]]:
         up = found["close"] >= found["open"]
         for name, own, bottom, top in (("rising", up, "open", "close"),
                                        ("falling", ~up, "close", "open")):  # fmt: skip
-            layers[name] = _box(left[own], found[bottom][own], right[own], found[top][own])
+            low, high = found[bottom][own], found[top][own]
+            layers[name] = _box(left[own], low, right[own], np.maximum(high, low + thin))
     elif "bid" in found:
         layers["band"] = _box(begin, found["low"], end, found["high"])
         # A quote stands until the next one.
@@ -214,8 +224,11 @@ def _layers(buckets: Buckets, activity: str) -> dict[str, dict[str, Any]]:
         for name in ("bid", "ask"):
             times = np.column_stack([begin, until]).ravel()
             layers[name] = {"time": times, name: np.repeat(found[name], 2)}
-    lowest, highest = (found["low"], found["high"]) if "low" in found else (nothing, found["rows"])
-    layers["touched"] = _box(begin, lowest, end, highest) | found
+    # Once more at the end: the pointer finds the last point that lies before it.
+    names = {"time": begin, "height": found.get("close", found.get("bid", found["rows"])),
+             "until": end} | found  # fmt: skip
+    layers["touched"] = {name: np.append(each, each[-1:]) for name, each in names.items()}
+    layers["touched"]["time"][-1:] = end[-1:]
     return layers
 
 
@@ -224,8 +237,9 @@ def _rectangles(name: str, layers: dict[str, dict[str, Any]], colour: str) -> An
     element = holoviews().Rectangles(tuple(columns.values()), list(columns))
     return layer(
         name, element,
-        bokeh={"fill_color": colour, "line_color": colour, "line_width": 1},
-        matplotlib={"facecolor": colour, "edgecolor": colour, "linewidth": 0.4},
+        # Without an outline: it would cost as much as the box.
+        bokeh={"fill_color": colour, "line_color": None},
+        matplotlib={"facecolor": colour, "linewidth": 0},
     )  # fmt: skip
 
 

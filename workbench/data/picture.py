@@ -227,6 +227,9 @@ class Drawn:
             figure.x_range = self.figures[0].x_range
             _with_tools(figure)
             _with_legend_above(figure)
+            # Say at once where the wheel has gone, and leave nothing out meanwhile.
+            # A thousand shapes are drawn faster without WebGL, whose image has to be copied over.
+            figure.update(lod_timeout=0, lod_threshold=None, output_backend="canvas")
             if figure is not self.figures[0]:
                 figure.toolbar_location = None
             if dark:
@@ -241,6 +244,8 @@ class Drawn:
 
     def show(self, view: View) -> None:
         """Put another view in the figures; the visible time stays as it is."""
+        for figure in self.figures:
+            figure.hold_render = True  # one painting, not one for each layer
         for name, columns in view.layers.items():
             if name in self._sources:
                 self._sources[name].data = columns
@@ -252,6 +257,8 @@ class Drawn:
             if height:
                 figure.y_range.update(start=height[0], end=height[1])
         self.say(view.title)
+        for figure in self.figures:
+            figure.hold_render = False
 
     def say(self, title: str) -> None:
         """Write above the charts."""

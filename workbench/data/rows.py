@@ -125,7 +125,7 @@ def to_units(column: pa.ChunkedArray, precision: int) -> Any:
     """Return a decimal column without nulls as int64 whole units of the last decimal."""
     import pyarrow as pa
 
-    return _words(column.cast(pa.decimal128(38, precision)))[:, 0].view(np.int64)
+    return words(column.cast(pa.decimal128(38, precision)))[:, 0].view(np.int64)
 
 
 def best_levels(rows: pa.Table, prices: int, sizes: int) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def to_numpy(column: pa.ChunkedArray | pa.Array) -> Any:
     return np.concatenate(parts) if parts else np.empty(0, dtype)
 
 
-def _words(column: pa.ChunkedArray) -> Any:
+def words(column: pa.ChunkedArray) -> Any:
     """Return decimals as (n, 2) uint64: low word, high word."""
     parts = []
     for chunk in column.chunks:
@@ -235,8 +235,8 @@ def _column_words(column: pa.ChunkedArray) -> Any:
         zero = pa.scalar(0).cast(column.type)
         return np.where(present, _column_words(column.fill_null(zero)), _GOLDEN)
     if pa.types.is_decimal(column.type):
-        words = _words(column)
-        return words[:, 0] + words[:, 1] * _MULTIPLIERS[0]
+        pair = words(column)
+        return pair[:, 0] + pair[:, 1] * _MULTIPLIERS[0]
     if pa.types.is_timestamp(column.type):
         return times(column).view(np.uint64)
     if pa.types.is_integer(column.type):
