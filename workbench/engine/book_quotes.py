@@ -42,11 +42,16 @@ def quotes(kind: str, objects: Sequence[Any], book_type: str) -> list[Any]:
             following = number + 1 < len(objects) and objects[number + 1].ts_init == item.ts_init
             if following:  # one message of the venue's in several rows: between them is no book
                 continue
-        best = (
-            book.best_bid_price(), book.best_ask_price(),
-            book.best_bid_size(), book.best_ask_size(),
-        )  # fmt: skip
-        if None not in best and best != last:
-            found.append(QuoteTick(item.instrument_id, *best, item.ts_event, item.ts_init))
+        bid, ask = book.best_bid_price(), book.best_ask_price()
+        bid_size, ask_size = book.best_bid_size(), book.best_ask_size()
+        if bid is None or ask is None or bid_size is None or ask_size is None:
+            continue
+        best = (bid, ask, bid_size, ask_size)
+        if best != last:
+            found.append(
+                QuoteTick(
+                    item.instrument_id, bid, ask, bid_size, ask_size, item.ts_event, item.ts_init
+                )
+            )
             last = best
     return found

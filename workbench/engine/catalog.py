@@ -186,11 +186,11 @@ def query(
                     rows = _between(batch, start_ns, end_ns)
                     if rows.num_rows:
                         found += decode.process_record_batch_bytes(_stream(rows))
-                if left:  # a damaged page header: batches end early, without an error
-                    raise ValueError(f"{left} of its rows are missing")
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{file}: cannot be read: {reason}") from None
+        if left:  # a damaged page header: batches end early, without an error
+            raise DataError(f"{file}: cannot be read: {left:,} of its rows are missing")
     return found
 
 
@@ -248,4 +248,8 @@ def _stream(batch: Any) -> bytes:
 def _files(path: Path, folder: str = "*") -> list[Path]:
     """Return the instrument files of the catalog, of one folder or of all."""
     data = path / "data"
-    return [file for kind in INSTRUMENT_FOLDERS for file in sorted((data / kind).glob(f"{folder}/*.parquet"))]
+    return [
+        file
+        for kind in INSTRUMENT_FOLDERS
+        for file in sorted((data / kind).glob(f"{folder}/*.parquet"))
+    ]

@@ -131,8 +131,8 @@ class Control:
 
     async def _fault(self, params: dict[str, Any]) -> dict[str, Any]:
         written = params.get("fault")
-        whole = isinstance(written, str) and len(params) == 1
-        self._faults.add(read_fault(written if whole else params))
+        in_a_word = isinstance(written, str) and len(params) == 1
+        self._faults.add(read_fault(str(written) if in_a_word else params))
         return await self._faults_listed({})
 
     async def _faults_listed(self, params: dict[str, Any]) -> dict[str, Any]:
