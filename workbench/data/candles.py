@@ -158,14 +158,14 @@ class Preview(Picture):
         price = "0,0." + "0" * self._precision if self._precision else "0,0"
         fine = "%F %T.%6N" if self.series.overview.step < 10**9 else "%F %T"
         names = ("open", "high", "low", "close") if self._candles else ("bid", "ask", "spread")
-        tips = [("from", f"@time{{{fine}}}"), ("to", f"@until{{{fine}}}")]
+        tips = [("from", f"@begin{{{fine}}}"), ("to", f"@until{{{fine}}}")]
         if self._candles or self._quoted:
             tips += [(name, f"@{name}{{{price}}}") for name in names]
         if self._candles:
             tips.append(("volume", "@volume{0,0.[00000000]}"))
         tips.append((_WORDS[self.series.kind], "@rows{0,0}"))
-        tool = HoverTool(tooltips=tips, formatters={"@time": "datetime", "@until": "datetime"},
-                         mode="vline", line_policy="prev", visible=False)  # fmt: skip
+        tool = HoverTool(tooltips=tips, formatters={"@begin": "datetime", "@until": "datetime"},
+                         mode="vline", line_policy="nearest", visible=False)  # fmt: skip
         columns = view.layers["touched"]
         element = holoviews().Curve(tuple(columns.values()), "time", list(columns)[1:])
         return layer("touched", element, bokeh={"alpha": 0, "tools": [tool]},
@@ -209,8 +209,8 @@ def _layers(buckets: Buckets, activity: str, trim: float, thin: float) -> dict[s
     nothing = np.zeros(len(buckets))
     layers = {"activity": _box(left, nothing, right, found[activity])}
     begin, end = _sides(buckets, 0)
+    middle = naive(buckets.starts + buckets.step // 2)
     if "open" in found:
-        middle = naive(buckets.starts + buckets.step // 2)
         layers["wicks"] = {"t0": middle, "low": found["low"], "t1": middle, "high": found["high"]}
         up = found["close"] >= found["open"]
         for name, own, bottom, top in (("rising", up, "open", "close"),
@@ -224,11 +224,8 @@ def _layers(buckets: Buckets, activity: str, trim: float, thin: float) -> dict[s
         for name in ("bid", "ask"):
             times = np.column_stack([begin, until]).ravel()
             layers[name] = {"time": times, name: np.repeat(found[name], 2)}
-    # Once more at the end: the pointer finds the last point that lies before it.
-    names = {"time": begin, "height": found.get("close", found.get("bid", found["rows"])),
-             "until": end} | found  # fmt: skip
-    layers["touched"] = {name: np.append(each, each[-1:]) for name, each in names.items()}
-    layers["touched"]["time"][-1:] = end[-1:]
+    height = found.get("close", found.get("bid", found["rows"]))
+    layers["touched"] = {"time": middle, "height": height, "begin": begin, "until": end} | found
     return layers
 
 
