@@ -36,14 +36,14 @@ _HEADS = {
 }
 
 
-def make_project(root: Path) -> Project:
-    """Make a project with a strategy that does nothing."""
+def make_project(root: Path, strategy: str = _IDLE) -> Project:
+    """Make a project with a strategy ``Idle``, which does nothing unless told otherwise."""
     for name in ("studies", "strategies", "notebooks"):
         ignore = shutil.ignore_patterns("__pycache__", ".*")
         shutil.copytree(ROOT / name, root / name, ignore=ignore)
     (root / "data").mkdir()
     (root / ".gateway").mkdir()
-    (root / "strategies" / "idle.py").write_text(_IDLE)
+    (root / "strategies" / "idle.py").write_text(strategy)
     return Project(root)
 
 
@@ -177,14 +177,14 @@ class Desk:
         return {each["instrument"]: int(each["signed"]) for each in found}
 
     def clear(self) -> None:
-        """Cancel every order and close what is open."""
-        live.orders.cancel_all(self.node)
+        """Cancel every order of the desk and close what is open."""
+        live.orders.cancel_all(self.node, strategy="DESK-DESK")
         for name, held in self.held().items():
             side = "SELL" if held > 0 else "BUY"
             answer = self.submit(instrument=name, side=side, quantity=abs(held), reduce_only=True)
             assert answer["status"] == "filled", answer
         assert self.held() == {}
-        assert live.orders.list_(self.node) == []
+        assert live.orders.list_(self.node, strategy="DESK-DESK") == []
 
     def alive(self) -> bool:
         return self.node.state()["restarts"] == 0 and self.node.ask("ping") == "pong"

@@ -21,6 +21,7 @@ COMMANDS = {
     "backtest": ("backtest", "Run a study once."),
     "sweep": ("sweep", "Run a study over a grid of parameters."),
     "node": ("node", "Launch, watch, stop and kill live nodes."),
+    "order": ("order", "Place, change, cancel and list orders by hand."),
     "risk": ("risk", "Limits, halt, flatten, the kill switch."),
     "runs": ("runs", "List, show, compare and report runs."),
     "venue": ("venue", "Serve the practice venue: an exchange that replays cached data."),

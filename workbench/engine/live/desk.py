@@ -28,8 +28,7 @@ class Desk(Strategy):
     """Runs the control channel and looks at the node from inside."""
 
     def __init__(self) -> None:
-        # The desk cancels at the expire_time itself: the sandbox goes by the replay's old times.
-        super().__init__(StrategyConfig(strategy_id=StrategyId(DESK), manage_gtd_expiry=True))
+        super().__init__(StrategyConfig(strategy_id=StrategyId(DESK)))
 
     def equip(
         self,

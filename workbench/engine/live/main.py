@@ -168,6 +168,7 @@ class Node:
                 memory.look,
                 watchman.look,
                 flattener.look,
+                orders.look,
                 telemetry.look,
             ),
             # Limits that nobody watches are none.

@@ -108,6 +108,21 @@ class Orders:
             reason = f"what follows {event.client_order_id} could not be done: {error!r}"
             self._recorder.note("order.unprotected", client_order_id=ticket.id, reason=reason)
 
+    def look(self) -> None:
+        """Cancel what has stood long enough; called now and then.
+
+        The sandbox would go by the times of the replayed prices, which never come to that.
+        """
+        if not self._checker.simulated:
+            return
+        now, own = self._desk.clock.timestamp_ns(), self._desk.strategy_id
+        orders = self._cache.orders_open(strategy_id=own)
+        orders += self._cache.orders_emulated(strategy_id=own)
+        for order in orders:
+            until = getattr(order, "expire_time", None)
+            if until is not None and until <= now and not order.is_pending_cancel:
+                self._desk.cancel_order(order.client_order_id)
+
     def submit(self, request: dict[str, Any]) -> Any:
         """Place an order, or several that belong together."""
         wait = seconds(request)
