@@ -129,7 +129,8 @@ def fetch(
         _write_instruments(pairs, lacking, project, local=True)
     except OSError as error:
         what = error.strerror or str(error)
-        raise DataError(f"the catalog could not be written: {what} ({error.filename})") from None
+        where = f" ({error.filename})" if error.filename else ""
+        raise DataError(f"the catalog could not be written: {what}{where}") from None
     return result
 
 

@@ -262,8 +262,8 @@ class Examiner:
                 self._add(health, code, message, repair="each kept once", **details)
             elif code == "duplicate":
                 message = (
-                    f"{counted(count, 'row')} equal to another of the same moment, {first}: trades "
-                    "share their ids here, so equal ones may be two"
+                    f"{counted(count, 'row')} equal to another of the same moment, {first}: "
+                    "each is a message of its own here, so equal ones may be two"
                 )
                 self._add(health, "repeated", message, **details)
             elif self._dataset.kind == "bars":

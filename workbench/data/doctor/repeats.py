@@ -85,6 +85,8 @@ class Repeats:
     @property
     def certain(self) -> bool:
         """Whether equal rows are one row twice: of trades, whether ids tell them apart."""
+        if self._kind == "quotes":
+            return self._provider not in _REPEATED_IDS  # each message gives a quote there
         if self._kind != "trades":
             return True
         return self._provider not in _REPEATED_IDS and not self.count(self.conflicts)
