@@ -15,6 +15,7 @@ from tests.servers.tardis import lines, packed, text
 from workbench import data
 from workbench.core.errors import InputError, StudyError
 from workbench.core.project import Project
+from workbench.data import tardis_csv
 from workbench.data.catalog import Dataset, read_rows
 from workbench.data.tardis import TardisProvider
 
@@ -187,6 +188,15 @@ def test_faults_name_file_and_line_and_nothing_is_stored(project: Project, folde
     cut.write_bytes(cut.read_bytes()[:-9])
     with pytest.raises(InputError, match=f"{DAYS[2]}_XBTUSD.csv.gz:62: the file is cut short"):
         data.fetch(local(), project)
+
+
+def test_a_file_without_lines_is_not_read_to_its_end(project: Project, folder: Path) -> None:
+    path = folder / "vast.csv.gz"
+    for content, line in ((b"", 1), (text("trades", lines("trades", DAYS[0], 10)).encode(), 12)):
+        packed = gzip.compress(content + bytes(64 << 20), 1)
+        path.write_bytes(packed[: len(packed) // 2])  # its end would be another error
+        with pytest.raises(InputError, match=f"vast.csv.gz:{line}: the line is too long"):
+            list(tardis_csv.blocks(path, "vast.csv.gz"))
 
 
 def test_a_folder_may_hold_empty_files(project: Project, folder: Path) -> None:

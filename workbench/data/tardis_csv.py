@@ -34,6 +34,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 """The columns of each data type, in their order."""
 
 _BLOCK = 4 << 20  # bytes of text
+_LONGEST = 1 << 20  # bytes of a line: no row comes near; a file without lines is not read whole
 _SHOWN = 12  # columns
 
 
@@ -93,6 +94,8 @@ def blocks(path: Path, shown: str, size: int = _BLOCK) -> Iterator[bytes]:
                     if newline:
                         yield whole + newline
                         lines += whole.count(b"\n") + 1
+                    if len(rest) > _LONGEST:
+                        raise fault("the line is too long for a row of any table")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         cut = isinstance(error, EOFError)
         raise fault("the file is cut short" if cut else f"the file is corrupt: {error}") from None
