@@ -215,6 +215,8 @@ def _headers(item: Item, place: Path) -> dict[Path, Header]:
         hint = f". Did you mean '{near}'?" if near else ""
         message = f"there is no file '{item.spec.path}' (looked for {place}){hint}"
         raise item.error(message, "path")
+    if not place.is_dir() and not place.is_file():
+        raise item.error(f"'{item.spec.path}' is neither a file nor a folder", "path")
     paths = _listed(place) if place.is_dir() else [place]
     if not paths:
         raise item.error(f"there is no .dbn or .dbn.zst file in '{item.spec.path}'", "path")
@@ -230,7 +232,9 @@ def _headers(item: Item, place: Path) -> dict[Path, Header]:
 
 
 def _listed(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("*.dbn"), *folder.glob("*.dbn.zst")])
+    # Pipes and devices are left out: to read one may never end.
+    found = [*folder.glob("*.dbn"), *folder.glob("*.dbn.zst")]
+    return sorted(path for path in found if path.is_file())
 
 
 def _files_of(item: Item, known: dict[Path, Header], wanted: str | None) -> list[LocalFile]:

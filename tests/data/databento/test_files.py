@@ -1,6 +1,7 @@
 """Databento's files on this machine: found, checked, taken into the catalog and run."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,15 @@ def test_broken_files_are_named(project: Project, files: Path) -> None:
         "path: nothing.dbn.zst is not a DBN file",
         "path: page.dbn is not a DBN file",
     ]
+
+
+def test_what_is_no_file_is_not_opened(project: Project, files: Path) -> None:
+    os.mkfifo(files / "pipe.dbn")
+    (files / "folder.dbn").mkdir()
+    (files / "circle.dbn").symlink_to("circle.dbn")
+    assert not issues(project, study())
+    pipe = f"{study().data[0].path}/pipe.dbn"
+    assert issues(project, study(path=pipe)) == [f"path: '{pipe}' is neither a file nor a folder"]
 
 
 def test_a_recording_of_the_live_feed_is_refused(project: Project, files: Path) -> None:
