@@ -98,6 +98,19 @@ def test_a_variable_wins_and_an_empty_one_is_none(file, monkeypatch) -> None:
         secrets.remove("okx", "demo", "api_key")
 
 
+def test_a_private_key_has_lines(file) -> None:
+    pem = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----"
+    secrets.set_("coinbase", "live", "api_secret", pem)
+    assert plain("coinbase", "live") == {"api_secret": pem}
+
+
+def test_a_variable_that_holds_no_key_is_named(file, monkeypatch) -> None:
+    monkeypatch.setenv("WORKBENCH_SECRET_OKX_LIVE_API_KEY", f"{KEY}\udcff")
+    with pytest.raises(InputError, match="variable WORKBENCH_SECRET_OKX_LIVE_API_KEY") as error:
+        secrets.get("okx", "live")
+    assert KEY not in str(error.value)
+
+
 def test_variables_alone_need_no_passphrase(file, monkeypatch) -> None:
     secrets.set_("bybit", "live", "api_key", "stored")
     monkeypatch.delenv("WORKBENCH_PASSPHRASE")
@@ -117,6 +130,8 @@ def test_variables_alone_need_no_passphrase(file, monkeypatch) -> None:
         (("bybit", "live", "api_keys", "v"), "no such credential. Did you mean 'api_key'?"),
         (("bybit", "live", "api_key", ""), "the value of api_key is empty"),
         (("bybit", "live", "api_key", "v\n"), "begins or ends with a space or a line break"),
+        (("bybit", "live", "api_key", "v\0w"), "holds a character that no key has"),
+        (("bybit", "live", "api_key", "v\udcff"), "holds a character that no key has"),
         (("sandbox", "live", "api_key", "v"), "sandbox takes no credentials"),
     ],
 )

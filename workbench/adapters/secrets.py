@@ -109,6 +109,9 @@ def set_fields(adapter: str, environment: str, values: Mapping[str, str]) -> lis
         if value != value.strip():
             message = "begins or ends with a space or a line break: nothing was stored"
             raise InputError(f"the value of {field} {message}")
+        if not _legible(value):
+            message = "holds a character that no key has: nothing was stored"
+            raise InputError(f"the value of {field} {message}")
     with _changing() as (document, store):
         kept = document.setdefault(adapter, {}).setdefault(environment, {})
         kept.update({field: _plain(value) for field, value in values.items()})
@@ -269,6 +272,11 @@ def credential_fields(adapter: str) -> list[str]:
     return list(registry.show(adapter).credentials)
 
 
+def _legible(value: str) -> bool:
+    # A private key in PEM has lines; bytes that are no text cannot be sent to any venue.
+    return "".join(value.splitlines()).isprintable()
+
+
 def _plain(value: str | Secret) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
@@ -306,6 +314,8 @@ def _references(
     for name, value in os.environ.items():
         match = _REFERENCE.fullmatch(name)
         if match and value:
+            if not _legible(value):
+                raise InputError(f"the variable {name} holds a character that no key has")
             owner, place, field = (part.lower() for part in match.groups())
             if adapter in (None, owner) and environment in (None, place):
                 yield Entry(owner, place, field, f"variable {name}"), value

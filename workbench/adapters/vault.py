@@ -233,6 +233,8 @@ def _derive(passphrase: str, salt: bytes, *, n: int, r: int, p: int) -> bytes:
         key = Scrypt(salt=salt, length=32, n=n, r=r, p=p).derive(passphrase.encode())
     except ValueError as error:
         raise DataError(f"the scrypt parameters of the secrets file are wrong: {error}") from None
+    except MemoryError:
+        raise DataError("there is too little memory to open the secrets file") from None
     return base64.urlsafe_b64encode(key)
 
 
