@@ -597,3 +597,9 @@ def test_the_command_tells_each_step_and_exits_with_the_verdict(workbench, serve
     assert wrong.code == 1
     assert "failed   reachable" in wrong.out
     assert "Traceback" not in wrong.out + wrong.err
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan"), float("inf"), 1e30])
+def test_a_limit_no_clock_can_keep_is_refused(timeout: float) -> None:
+    with pytest.raises(InputError, match="a number of seconds above zero, at most 86400"):
+        check("bybit", timeout=timeout)

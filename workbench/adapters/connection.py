@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from workbench.engine.connection import STEPS
 
 # Of the limit, this much is the process's own: it starts, and tells what it found.
 _OWN_SECONDS = 1.0
+_LONGEST = 86_400.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,9 @@ def check(
     ``WORKBENCH_URL_<NAME>`` and ``WORKBENCH_URL_<NAME>_WS`` replace the venue's addresses.
 
     """
-    if not (math.isfinite(timeout) and timeout > 0):
-        raise InputError(f"timeout is {timeout:g}: a number of seconds above zero is needed")
+    if not 0 < timeout <= _LONGEST:
+        message = f"a number of seconds above zero, at most {_LONGEST:g}, is needed"
+        raise InputError(f"timeout is {timeout:g}: {message}")
     on_step = on_step or (lambda _: None)
     if registry.show(name).data is None:
         steps = [Step(step, None, "it has no market data to connect for") for step in STEPS]
