@@ -188,7 +188,7 @@ def test_nobody_there(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKBENCH_URL_HERE", "http://127.0.0.1:1")
     with pytest.raises(DataError, match="ConnectError"):
         place.ask()
-    for wrong in ("api.bybit.com", "ftp://x", "http://[", "http://a b"):
+    for wrong in ("api.bybit.com", "ftp://x", "http://[", "http://a b", "http://h:99999"):
         monkeypatch.setenv("WORKBENCH_URL_HERE", wrong)
         with pytest.raises((InputError, DataError), match=r"WORKBENCH_URL_HERE|ConnectError"):
             place.ask()

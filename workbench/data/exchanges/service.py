@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from workbench.core.errors import InputError
 
@@ -143,6 +144,10 @@ class Service:
         if given and not given.startswith(("https://", "http://")):
             message = f"{self.variable} is an address such as {self.address}, found '{given}'"
             raise InputError(message)
+        try:
+            urlsplit(given).port  # noqa: B018  # it is read only here
+        except ValueError as error:
+            raise InputError(f"{self.variable}: {error}") from None
         return (given or self.address).rstrip("/")
 
 
