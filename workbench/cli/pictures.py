@@ -49,7 +49,7 @@ def coverage(study: str | None, save: Path | None, as_json: bool) -> int:
         if not document["datasets"]:
             say("the catalog is empty: workbench data fetch studies/ema-cross.yaml")
             return
-        whole = picture.span
+        whole = picture.extent
         first, last = (_day(moment) for moment in whole)
         rows = [
             [

@@ -82,15 +82,20 @@ class CoverageMap(Picture):
     coverage
         The datasets, their gaps and faults.
 
+    Attributes
+    ----------
+    extent
+        The first and last moment there is anything to show of.
+
     """
 
-    name = "Coverage"
+    name = "the catalog"
     least = 10**9
 
     def __init__(self, coverage: Coverage) -> None:
         self.coverage = coverage
-        self._whole = _extent(coverage.datasets)
-        self._rows = [_spans(each, self._whole) for each in coverage.datasets]
+        self.extent = _extent(coverage.datasets)
+        self._rows = [_spans(each, self.extent) for each in coverage.datasets]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers behind it, as ``workbench data coverage --json`` prints them."""
@@ -105,7 +110,7 @@ class CoverageMap(Picture):
     @property
     def span(self) -> Interval:
         """From the first covered or missing moment to the last, with a little room."""
-        first, last = self._whole
+        first, last = self.extent
         room = max((last - first) // 60, self.least)
         return first - room, last + room
 
