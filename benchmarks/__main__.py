@@ -7,7 +7,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("startup", "import_bars", "import_dbn", "run_overhead", "chart_1m")
+NAMES = ("startup", "import_bars", "import_dbn", "run_overhead", "chart_1m", "live_latency")
 
 
 def main(names: list[str]) -> int:
