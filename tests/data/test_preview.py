@@ -174,7 +174,8 @@ def test_order_books(project):
     assert np.nanmin(found["band"]["bottom"]) == 5_001
     assert found["band"]["top"].max() == 5_030
     assert np.isnan(found["bid"]["bid"]).sum() == 20  # ten snapshots, each a step of two points
-    assert depths.to_dict()["highest"] == 5_030
+    prices = depths.to_dict()
+    assert (prices["first"], prices["last"], prices["highest"]) == (5_001, 5_029, 5_030)
 
 
 def test_rows_out_of_order_are_put_in_order(project, monkeypatch):

@@ -78,14 +78,14 @@ class Preview(Picture):
         series, found = self.series, self.series.overview.columns
         prices: list[float | None] = [None] * 4
         if self._candles or self._quoted:
-            first, last = ("open", "close") if self._candles else ("bid", "bid")
-            ends = (
-                found[first][0],
-                found[last][-1],
-                np.nanmin(found["low"]),
-                np.nanmax(found["high"]),
+            names = ("open", "close") if self._candles else ("bid", "bid")
+            first, last, low, high = (
+                values[np.isfinite(values)]  # a side of a book may be empty
+                for values in (found[name] for name in (*names, "low", "high"))
             )
-            prices = [round(float(value), self._precision) for value in ends]
+            if len(first) and len(high):
+                ends = first[0], last[-1], low.min(), high.max()
+                prices = [round(float(value), self._precision) for value in ends]
         return {
             "kind": series.kind,
             "identity": series.identity,
@@ -130,7 +130,7 @@ class Preview(Picture):
         hv, found = holoviews(), []
         prices = self._candles or self._quoted
         if prices:
-            layers = [*(_candle_layers if self._candles else _quote_layers)(view.layers)]
+            layers = (_candle_layers if self._candles else _quote_layers)(view.layers)
             chart = fitted(hv.Overlay([*layers, self._touched(view)]), view, 0, ylabel="Price")
             number = "0,0." + "0" * self._precision if self._precision else "0,0"
             chart = framed(

@@ -170,9 +170,14 @@ class Picture(ABC):
         script, boxes = page.embedded(self.draw().figures)
         charts = "".join(f'<div class="chart">{box}</div>' for box in boxes)
         return _PAGE.format(
-            name=escape(self.name[0].upper() + self.name[1:]), note=STILL, charts=charts,
-            bokeh=page.bokeh_script(), script=script, dark=json.dumps(style.DARK), night=page.night_script(),
-        )  # fmt: skip
+            name=escape(self.name[0].upper() + self.name[1:]),
+            note=STILL,
+            charts=charts,
+            bokeh=page.bokeh_script(),
+            script=script,
+            dark=json.dumps(style.DARK),
+            night=page.night_script(),
+        )
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         """Show it in a notebook: alive where Panel is loaded, else as an image."""
