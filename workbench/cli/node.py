@@ -36,7 +36,16 @@ def launch(study: str, over: list[str], params: list[str], name: str | None, as_
         "node_id": found.id, "state": known["state"], "pid": known["pid"], "error": None,
     }  # fmt: skip
     emit(document, as_json, lambda: say(f"{found.id} is {known['state']} (pid {known['pid']})"))
+    _say_if_not_trading(found)
     return 0
+
+
+def _say_if_not_trading(node: Any) -> None:
+    """Warn of a halt from before: it outlasts every restart."""
+    trading = node.status().get("trading") or {"state": "active"}
+    if trading["state"] != "active":
+        note(f"warning: trading is {trading['state']}: {trading['reason']}")
+        note(f"from before; to trade again: workbench risk resume {node.id}")
 
 
 @node.command()
@@ -83,6 +92,7 @@ def flip(
     known = launched.state()
     document |= {"node_id": launched.id, "state": known["state"], "pid": known["pid"]}
     emit(document, as_json, lambda: say(f"{launched.id} is {known['state']}"))
+    _say_if_not_trading(launched)
     return 0
 
 
@@ -100,7 +110,7 @@ def list_(as_json: bool) -> int:
         if not found:
             say("there is no node: workbench node launch STUDY")
             return
-        table(list(keys), [[each.get(key) for key in keys] for each in found])
+        table(list(keys), [[_first_line(each.get(key)) for key in keys] for each in found])
 
     emit(document, as_json, text)
     return 0
@@ -118,6 +128,9 @@ def status(name: str, as_json: bool) -> int:
     def text() -> None:
         reason = f": {found['reason']}" if found["reason"] else ""
         say(f"{name} is {found['state']}{reason}")
+        trading = found.get("trading") or {"state": "active"}
+        if trading["state"] != "active":
+            say(f"trading   {trading['state']}: {trading['reason']}")
         for currency, amount in found["equity"].items():
             say(f"equity    {amount} {currency}")
         for each in found["feeds"]:
@@ -234,6 +247,10 @@ def metrics(port: int | None) -> int:
     except KeyboardInterrupt:
         server.shutdown()
     return 0
+
+
+def _first_line(value: Any) -> Any:
+    return value.partition("\n")[0] if isinstance(value, str) else value
 
 
 def _event_line(event: dict[str, Any]) -> str:

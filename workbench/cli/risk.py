@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from workbench.cli.output import emit, json_option, say, table
+from workbench.cli.output import emit, json_option, note, say, table
 
 
 @click.group()
@@ -71,8 +71,20 @@ def flatten(name: str, reason: str, stay_halted: bool, as_json: bool) -> int:
     """Cancel every order and close every position."""
     from workbench import live
 
-    found = live.risk.flatten(live.node(name), reason, stay_halted=stay_halted)
-    return _emit(found, as_json)
+    node = live.node(name)
+    live.risk.flatten(node, reason, stay_halted=stay_halted)
+    left = live.risk.wait_flat(node)
+    open_ = [
+        f"{each['instrument']} {each['side']} {each['quantity']}" for each in left["positions"]
+    ]
+    open_ += [f"order {each['client_order_id']}" for each in left["orders"]]
+    found = live.risk.show(node) | {"flat": not open_, "open": open_}
+    _emit(found, as_json)
+    if open_:
+        note(f"not flat yet, still open: {', '.join(open_)}")
+        return 1
+    note("flat")
+    return 0
 
 
 @risk.command()
@@ -119,6 +131,9 @@ def kill_switch(reason: str, as_json: bool) -> int:
 
     emit({"nodes": found}, as_json, text)
     return 0 if all(each["result"] == "flat" for each in found.values()) else 1
+
+
+_OPEN = ("instrument", "side", "quantity")
 
 
 def _parsed(value: str) -> Any:

@@ -71,6 +71,16 @@ def _practice(study: Study, client: Client, project: Project) -> tuple[str, str,
         venue = announce.find(project)
     except WorkbenchError as error:
         raise study.error(str(error), *path) from None
+    for index, spec in enumerate(study.data):
+        if spec.instrument not in venue.instruments.values():
+            listed = venue.instruments.get(spec.instrument)
+            known = ", ".join(sorted(venue.instruments.values()))
+            message = (
+                f"the practice venue lists it as {listed}: name it so, and the venue BYBIT"
+                if listed
+                else f"the practice venue does not list it. Listed: {known}"
+            )
+            raise study.error(message, "data", index, "instrument")
     for address in (venue.url, venue.websocket):
         if not on_this_machine(address):
             raise study.error(f"{address} is not on this machine: no practice venue is", *path)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workbench import backtest
+from workbench import backtest, data
 from workbench import study as documents
 from workbench.backtest import Run
 from workbench.checks.gates import Gate, gates
@@ -23,12 +23,7 @@ from workbench.study.load import build
 from workbench.study.places import Places
 
 _REAL = ("testnet", "live")  # environments whose venues are not ours
-SANDBOX = {
-    "environment": "sandbox",
-    "feeds": [{"adapter": "replay", "speed": 600}],
-    "execution": [{"adapter": "sandbox"}],
-}
-"""How a study without a live section goes live at first: its own data, simulated orders."""
+_REHEARSAL_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +144,8 @@ def flip(
     run
         A run or its id.
     live
-        The study's ``live`` section; default: its own, else a replay of its data with simulated
-        orders.
+        The study's ``live`` section; default: its own, else a replay of its data within ten
+        minutes, with simulated orders.
     project
         Default: the run's, else the project of the working folder.
     on_gate
@@ -172,7 +167,7 @@ def flip(
     project = project or (run.project if isinstance(run, Run) else Project.find())
     found = run if isinstance(run, Run) else backtest.RunStore(project).get(run)
     before = build(found.study, Places(file=f"run {found.id}"))
-    section = live or found.study.get("live") or SANDBOX
+    section = live or found.study.get("live") or _rehearsal(before, project)
     after = build(found.study | {"live": dict(section)}, Places(file=f"run {found.id}"))
     if after.live is None:
         raise WorkbenchError("there is no live section")
@@ -183,3 +178,16 @@ def flip(
         tuple(gates(after, found, project, on_gate=on_gate)),
         tuple(documents.diff(before, after)),
     )
+
+
+def _rehearsal(study: Study, project: Project) -> dict[str, Any]:
+    """Return how a study without a live section goes live: all of its data in ten minutes."""
+    spans = data.digest(study, project).values()
+    first = min(dt.datetime.fromisoformat(each["start"]) for each in spans)
+    last = max(dt.datetime.fromisoformat(each["end"]) for each in spans)
+    speed = max(1, round((last - first).total_seconds() / _REHEARSAL_SECONDS))
+    return {
+        "environment": "sandbox",
+        "feeds": [{"adapter": "replay", "speed": speed}],
+        "execution": [{"adapter": "sandbox"}],
+    }

@@ -143,7 +143,7 @@ def _own(project: Project) -> Redis:
         found = Redis("127.0.0.1", _free_port(), None, password)
         settings = (
             f"bind 127.0.0.1\nport {found.port}\nrequirepass {password}\ndir {folder}\n"
-            'appendonly yes\nappendfsync always\nsave ""\ndaemonize yes\n'
+            'appendonly yes\nappendfsync everysec\nsave ""\ndaemonize yes\n'
             f"logfile {folder / 'redis.log'}\npidfile {folder / 'redis.pid'}\n"
         )
         # The password is in a file of ours alone: arguments can be seen by everybody.

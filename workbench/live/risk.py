@@ -56,6 +56,16 @@ def flatten(
     return found
 
 
+def wait_flat(node: Node, timeout: float = 5.0) -> dict[str, Any]:
+    """Wait until nothing is open; return the node's status, also if something still is."""
+    late = time.monotonic() + timeout
+    while True:
+        status = node.status()
+        if not (status["positions"] or status["orders"]) or time.monotonic() > late:
+            return status
+        time.sleep(0.05)
+
+
 def alive(node: Node) -> None:
     """Tell the dead man's timer that somebody watches."""
     node.ask("risk_alive")

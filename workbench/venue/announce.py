@@ -37,6 +37,8 @@ class Announced:
         Practice credentials.
     pid
         Its process.
+    instruments
+        NautilusTrader's id at the venue of each instrument that is listed, by its own id.
 
     """
 
@@ -45,6 +47,7 @@ class Announced:
     key: str
     secret: str
     pid: int
+    instruments: dict[str, str]
 
     def __repr__(self) -> str:
         return f"Announced({self.url}, pid={self.pid})"
@@ -79,11 +82,13 @@ def announcing(project: Project | None) -> Iterator[Any]:
     """Yield a function that announces this process's venue; take it back in the end."""
     path = None if project is None else project.gateway / FILE
 
-    def announce(url: str, websocket: str, key: str, secret: str) -> None:
+    def announce(
+        url: str, websocket: str, key: str, secret: str, instruments: dict[str, str]
+    ) -> None:
         if path is not None:
             content = {
                 "url": url, "websocket": websocket, "key": key, "secret": secret,
-                "pid": os.getpid(), "born": _born(os.getpid()),
+                "instruments": instruments, "pid": os.getpid(), "born": _born(os.getpid()),
             }  # fmt: skip
             write_bytes(path, json.dumps(content).encode(), mode=0o600)
 

@@ -170,7 +170,7 @@ def serve(
                 {contract.instrument: contract.nautilus for contract in contracts},
                 None if settings.books is None else str(settings.books),
             )
-            announce(found.url, found.websocket, found.key, found.secret)
+            announce(found.url, found.websocket, found.key, found.secret, found.instruments)
             on_ready(found)
 
         with announcing(project) as announce:

@@ -69,6 +69,10 @@ class Guard:
             self.state, self.reason = state, reason
             self.recorder.note(f"risk.{state}", reason=reason, who=who)
 
+    def to_dict(self) -> dict[str, str]:
+        """Return who may trade, and why not everybody."""
+        return {"state": self.state, "reason": self.reason}
+
     def closing(self, act: Callable[[], None]) -> None:
         """Do something whose orders pass every limit: closing what is open."""
         self._closing = True

@@ -108,6 +108,8 @@ class Node:
         loaded = strategy.load(self._study, self._project)
         memory = Memory(self._recorder)
         memory.register_currencies()
+        if plan.redis:
+            memory.catch_up(plan.redis, self._study.trader)
         node = assemble.build(plan, played)
         self._handle, cache = node.handle(), node.cache
         memory.cache = cache
@@ -152,6 +154,7 @@ class Node:
             Path(self._request["socket"]),
             desk.operations()
             | orders.operations()
+            | {"status": lambda _: desk.status() | {"trading": guard.to_dict()}}
             | risk.operations(guard, watchman, flattener)
             | doubts.operations()
             | {"telemetry": lambda _: telemetry.sample()}
