@@ -526,3 +526,25 @@ def test_a_passphrase_is_asked_once_and_twice_for_a_new_file(file, monkeypatch) 
     process = command("list", "--json")
     assert process.returncode == 2
     assert "no terminal to ask for its passphrase: set WORKBENCH_PASSPHRASE" in process.stderr
+
+
+@pytest.mark.parametrize("cost", [{"n": 2**20, "r": 32}, {"n": 2**21}, {"r": 0}, {"p": 99}])
+def test_a_tampered_file_does_not_take_all_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cost: dict[str, int]
+) -> None:
+    path = tmp_path / "secrets.json"
+    monkeypatch.setenv("WORKBENCH_SECRETS_FILE", str(path))
+    monkeypatch.setenv("WORKBENCH_PASSPHRASE", "correct horse battery")
+    secrets.set_("bybit", "testnet", "api_key", "planted-key")
+    content = json.loads(path.read_text())
+    content["kdf"] |= cost
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="scrypt parameters are out of range"):
+        secrets.get("bybit", "testnet")
+
+
+def test_a_device_is_no_file_of_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_SECRETS_FILE", "/dev/full")
+    monkeypatch.setenv("WORKBENCH_PASSPHRASE", "correct horse battery")
+    with pytest.raises(DataError, match="is no file"):
+        secrets.get("bybit", "testnet")

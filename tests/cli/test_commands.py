@@ -261,3 +261,21 @@ def test_a_pipe_is_no_study(workbench, project) -> None:
     answer = workbench("config", "check", "pipe.yaml")
     assert answer.code == 2
     assert "pipe" in answer.out
+
+
+def test_a_project_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys\n"
+        "from workbench.cli.root import run\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
+        "sys.exit(run(['init', sys.argv[1]]))\n"
+    )
+    target = tmp_path / "new"
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(target)], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 1, told.stderr
+    assert "could not be made: " in told.stderr
+    assert "Nothing is left" in told.stderr
+    assert not target.exists()

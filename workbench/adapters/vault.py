@@ -28,6 +28,7 @@ _FORMAT = "nt-workbench secrets"
 _COST = {"n": 2**17, "r": 8, "p": 1}
 # What a file may ask of us at most: a file that was tampered with must not take all memory.
 _MOST = {"n": 2**20, "r": 32, "p": 16}
+_MOST_BYTES = 2**30
 _SHORTEST_PASSPHRASE = 8
 
 # Passphrases that opened a file in this process, so that each is asked for once.
@@ -162,6 +163,8 @@ class EncryptedFile:
         from cryptography.fernet import Fernet, InvalidToken
 
         try:
+            if not self.path.is_file() and self.path.exists():  # a device may have no end
+                raise DataError(f"{self.path} is no file: secrets are kept in one")
             content = self.path.read_bytes()
         except FileNotFoundError:
             return {}
@@ -204,7 +207,8 @@ class EncryptedFile:
         if kind != (_FORMAT, 1):
             message = f"{self.path}: this is no secrets file of this workbench, or it is damaged"
             raise DataError(message)
-        if any(not 1 <= cost[name] <= most for name, most in _MOST.items()):
+        out = any(not 1 <= cost[name] <= most for name, most in _MOST.items())
+        if out or cost["n"] * cost["r"] * 128 > _MOST_BYTES:
             raise DataError(f"{self.path}: its scrypt parameters are out of range")
         return salt, cost, token
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,6 +57,8 @@ def doctor(
             raise click.UsageError("--undo takes an id and goes with no dataset and no repair")
         return _undo(project, undo, as_json)
     options: dict[str, Any] = {"calendars": _chosen(calendars)}
+    if spikes is not None and not math.isfinite(spikes):
+        raise click.UsageError("--spikes is a number of at least 0")
     if spikes is not None:
         options["spikes"] = spikes
     with progress_bar() as on_progress:

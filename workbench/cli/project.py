@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from workbench.cli.output import emit, json_option, note, progress_bar, say
-from workbench.core.errors import DependencyError, InputError
+from workbench.core.errors import DependencyError, InputError, WorkbenchError
 from workbench.core.project import MARKER, Project
 
 SHIPPED = ("notebooks", "studies", "strategies")
@@ -33,15 +33,28 @@ def init(folder: str, as_json: bool) -> int:
     taken = [name for name in (*SHIPPED, "data") if (root / name).exists()]
     if taken:
         raise InputError(f"{root} holds {', '.join(taken)} already: nothing was changed")
-    for name in SHIPPED:
-        shutil.copytree(
-            shipped() / name, root / name, ignore=shutil.ignore_patterns("__pycache__", ".*")
-        )
-    (root / "data").mkdir()
-    (root / MARKER).mkdir()
-    # Last, so that a folder half made is not taken for a project.
-    (root / MARKER / ".gitignore").write_text("*\n!.gitignore\n")
-    (root / ".gitignore").write_text("data/catalog/\n__pycache__/\n.ipynb_checkpoints/\n")
+    new, ignored = not root.exists(), root / ".gitignore"
+    keeps = ignored.exists()  # somebody's own
+    try:
+        for name in SHIPPED:
+            shutil.copytree(
+                shipped() / name, root / name, ignore=shutil.ignore_patterns("__pycache__", ".*")
+            )
+        (root / "data").mkdir()
+        if not keeps:
+            ignored.write_text("data/catalog/\n__pycache__/\n.ipynb_checkpoints/\n")
+        (root / MARKER).mkdir()
+        (root / MARKER / ".gitignore").write_text("*\n!.gitignore\n")
+    except (OSError, shutil.Error) as error:
+        for name in (*SHIPPED, "data", MARKER):
+            shutil.rmtree(root / name, ignore_errors=True)
+        if not keeps:
+            ignored.unlink(missing_ok=True)
+        if new:
+            shutil.rmtree(root, ignore_errors=True)
+        reasons = error.args[0] if isinstance(error, shutil.Error) else None
+        reason = reasons[0][2] if reasons else error.strerror or str(error)
+        raise WorkbenchError(f"{root} could not be made: {reason}. Nothing is left") from None
 
     def text() -> None:
         say(f"a project in {root}")
