@@ -182,9 +182,11 @@ class Picture(ABC):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         """Show it in a notebook: alive where Panel is loaded, else as an image."""
         if _panel_is_loaded():
+            import panel as pn
+
             from workbench.data.live import LivePicture
 
-            alive: Any = LivePicture(self)
+            alive: Any = LivePicture(self, dark=pn.config.theme == "dark")
             return alive._repr_mimebundle_(include, exclude)
         return {"image/png": self._image("png"), "text/plain": repr(self)}
 
