@@ -109,12 +109,23 @@ class Orders:
             self._recorder.note("order.unprotected", client_order_id=ticket.id, reason=reason)
 
     def look(self) -> None:
-        """Cancel what has stood long enough; called now and then.
+        """Look after what no event tells; called now and then."""
+        own = self._desk.strategy_id
+        for record in [each for each in self._book.records.values() if not each.closed]:
+            order = self._cache.order(ClientOrderId(record.id))
+            # Given back by a venue after a restart without memory: the desk hears nothing of it.
+            if order is not None and order.strategy_id != own:
+                self._book.follow(order)
+                if (ticket := self._book.ticket_of(record.id)) is not None:
+                    self._keeper.look(ticket)
+        if self._checker.simulated:
+            self._expire()
+
+    def _expire(self) -> None:
+        """Cancel what has stood long enough.
 
         The sandbox would go by the times of the replayed prices, which never come to that.
         """
-        if not self._checker.simulated:
-            return
         now, own = self._desk.clock.timestamp_ns(), self._desk.strategy_id
         orders = self._cache.orders_open(strategy_id=own)
         orders += self._cache.orders_emulated(strategy_id=own)
