@@ -164,7 +164,7 @@ def build(plan: Plan, played: Tape | None) -> LiveNode:
     if plan.redis:
         builder = (
             builder.with_cache_config(
-                CacheConfig(encoding=SerializationEncoding.JSON, persist_account_events=True)
+                CacheConfig(encoding=SerializationEncoding.JSON, persist_account_events=False)
             )
             .with_cache_database_factory(RedisCacheConfig(**plan.redis))
             .with_load_state(True)

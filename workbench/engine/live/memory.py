@@ -7,13 +7,14 @@ told, never passed over in silence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from nautilus_trader.model import ClientOrderId, Currency, CurrencyType
 
 from workbench.core.journal import read
+from workbench.engine.live.catchup import Event, catch_up
 from workbench.engine.live.limits import signed
 from workbench.engine.live.observe import Recorder
 
@@ -40,18 +41,25 @@ class Memory:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._open: dict[str, Decimal] = {}  # order: units not yet filled
-        self._positions: dict[str, tuple[str, Decimal]] = {}  # position: instrument, signed units
+        self._seen: dict[str, set[str]] = {}  # their events
+        self._positions: dict[str, Decimal] = {}  # signed units
         self._currencies: dict[str, dict[str, Any]] = {}
         self._known: set[Any] = set()  # instruments whose currencies are noted
         self._told = False
+        self._recent: list[Event] = []  # of orders, since Redis was known to be complete
         for entry in read(recorder.journal.path):
             group, _, what = entry["type"].partition(".")
             if group == "order" and "data" in entry:
+                self._recent.append(entry["data"])
                 self._order(what, entry["data"])
+            elif entry["type"] == "memory.caught_up":
+                self._recent = []
             elif group == "position":
                 self._position(what, entry["data"])
             elif entry["type"] == "memory.lost":
-                self._open, self._positions = {}, {}
+                self._open, self._seen, self._positions = {}, {}, {}
+            elif entry["type"] == "memory.restored":
+                self._positions = {k: Decimal(v) for k, v in entry["positions"].items()}
             elif entry["type"] == "memory.currencies":
                 self._currencies = entry["currencies"]
 
@@ -61,17 +69,23 @@ class Memory:
             self._open[name] = Decimal(data["quantity"])
         elif what == "filled" and name in self._open:
             self._open[name] -= Decimal(data["last_qty"])
-            if self._open[name] <= 0:
-                del self._open[name]
-        elif what in _ENDS:
+        if what in _ENDS or self._open.get(name, 1) <= 0:
             self._open.pop(name, None)
+            self._seen.pop(name, None)
+        elif name in self._open:
+            self._seen.setdefault(name, set()).add(data["event_id"])
 
     def _position(self, what: str, data: dict[str, Any]) -> None:
         if what == "closed":
             self._positions.pop(data["position_id"], None)
         else:
             units = Decimal(data["quantity"]).copy_sign(Decimal(str(data["signed_qty"])))
-            self._positions[data["position_id"]] = (data["instrument_id"], units)
+            self._positions[data["position_id"]] = units
+
+    def catch_up(self, redis: Mapping[str, Any], trader: str) -> None:
+        """Write to Redis what it lacks; call before the engine reads it."""
+        written = catch_up(redis, trader, self._recent)
+        self._recorder.note("memory.caught_up", written=written)
 
     def register_currencies(self) -> None:
         """Make the engine know the currencies of last time, before it reads its database.
@@ -143,12 +157,17 @@ class Memory:
             if not self.empty:
                 self._recorder.note("memory.lost", content, changes=changes)
             return
+        for name in sorted(self._open.keys() | orders):
+            order = cache.order(ClientOrderId(name))
+            for event in order.events() if order is not None else ():
+                if str(event.event_id) not in self._seen.get(name, ()):
+                    self._recorder.past(event)
         self._recorder.note("memory.restored", content, changes=changes)
 
     def _changed(self, now: dict[str, Decimal]) -> Iterable[str]:
-        for name, (instrument, units) in sorted(self._positions.items()):
+        for name, units in sorted(self._positions.items()):
             if now.get(name, Decimal(0)) != units:
-                yield f"position {name} of {instrument} was {units}, is {now.get(name, Decimal(0))}"
+                yield f"position {name} was {units}, is {now.get(name, Decimal(0))}"
         for name in sorted(now.keys() - self._positions.keys()):
             yield f"position {name} is {now[name]}, and was not known"
 

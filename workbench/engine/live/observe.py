@@ -52,8 +52,7 @@ class Recorder:
 
     def event(self, event: Any) -> None:
         """Note one of the engine's events."""
-        name = type(event).__name__
-        group, _, what = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower().partition("_")
+        group, what = _names(event)
         if group == "order":
             self._await(str(event.client_order_id), what, event)
         # An order that only exists in memory is no money yet.
@@ -61,6 +60,10 @@ class Recorder:
         self.journal.append(f"{group}.{what}", {"data": event_values(event)}, durable=durable)
         for listener in self.listeners:  # what they do comes after it in the journal too
             listener(group, what, event)
+
+    def past(self, event: Any) -> None:
+        """Note an event of the time before the node ran: reconciliation told of it."""
+        self.journal.append(".".join(_names(event)), {"data": event_values(event)})
 
     def _await(self, order: str, what: str, event: Any) -> None:
         if what == "initialized" and event.order_type.name == "MARKET":
@@ -79,6 +82,13 @@ class Recorder:
             if event is not None and self._accounts.get(str(account.id)) != event.event_id:
                 self._accounts[str(account.id)] = event.event_id
                 self.journal.append("account.state", {"data": event_values(event)}, durable=True)
+
+
+def _names(event: Any) -> tuple[str, str]:
+    """Return group and what happened: ``order`` and ``filled`` for ``OrderFilled``."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    group, _, what = name.partition("_")
+    return group, what
 
 
 def event_values(event: Any) -> dict[str, Any]:
