@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.servers.tardis import columns, lines, packed, text
@@ -192,6 +192,7 @@ def test_files_without_rows(tmp_path: Path) -> None:
         assert span(path, "x") is None
 
 
+@example(units=4262695495149881, precision=8, written="{:f}")
 @given(
     units=st.integers(-(2**52), 2**52),
     precision=st.integers(0, 12),
