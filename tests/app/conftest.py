@@ -32,9 +32,15 @@ strategy: {path: "strategies/faulty.py:Faulty", params: {fault: slow}}
 # Bokeh and Tornado complain of pages that are closed while something is sent to them. What must not
 # be there: an error, a warning of Python's, a traceback that comes through our code.
 FAULT = re.compile(r"ERROR|Warning:|File \".*workbench/\w+/")
+# What the server's libraries log of a page that is closed while something is being sent to it, or
+# while a callback of it waits its turn.
 CLOSED_PAGE = re.compile(
     r"ERROR:asyncio:Task exception was never retrieved\n"
     r"future: <Task finished .*tornado.*(WebSocketClosedError|StreamClosedError).*>\n"
+    r"|ERROR:bokeh.util.asyncio:Error thrown from callback:\n"
+    r"ERROR:bokeh.util.asyncio:Traceback \(most recent call last\):\n"
+    r"(?:  .*\n)+"
+    r"AttributeError: 'DocumentCallbackManager' object has no attribute '_change_callbacks'.*\n"
 )
 
 
