@@ -87,6 +87,10 @@ def test_every_zoom_shows_the_rows_and_nothing_else(project, monkeypatch, seed, 
         found = whole.look(span)
         assert len(found.within(span)) <= 21
         same(found, by_hand(ts, prices, sizes, found.step), span)
+        # What lies beside it, for a picture that is moved, is whole too.
+        if len(found):
+            begin, end = found.span
+            same(found, by_hand(ts, prices, sizes, found.step), (begin, end - 1))
     everything = whole.look((first, last))
     assert everything.columns["rows"].sum() == count
     same(everything, by_hand(ts, prices, sizes, everything.step), (first, last))

@@ -1,6 +1,6 @@
 """Rows joined into buckets of time: what a picture of any number of rows is drawn from.
 
-A picture shows about a thousand buckets, however many rows there are. `Series` reads a dataset
+A picture shows some hundred buckets, however many rows there are. `Series` reads a dataset
 once, batch by batch, and keeps an overview of at most `OVERVIEW` buckets, as fine as that allows;
 where more is zoomed in than the overview can show, it reads the rows of that stretch again.
 """
@@ -25,11 +25,12 @@ from workbench.study.datasets import Kind
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SHOWN = 1_000
+SHOWN = 800
 """Buckets a picture shows at most."""
 OVERVIEW = 2**18
 """Buckets kept of a dataset: 16 MB at most."""
 
+_AROUND = 4  # a picture gets a fourth of what is visible on either side of it
 _BATCH = 2**16  # rows
 _US, _MS, _S = 10**3, 10**6, 10**9
 _MINUTE, _HOUR, _DAY = 60 * _S, 3_600 * _S, 86_400 * _S
@@ -220,7 +221,8 @@ class Series:
         finest = self.overview.step
         wanted = max(self._step(span), finest)
         step = next((s for s in self._steps if s >= wanted and s % finest == 0), finest)
-        return self.overview.within(_wider(span)).joined(step)
+        first, last = (int(_floor(moment, step)) for moment in _wider(span, _AROUND))
+        return self.overview.within((first, last + step - 1)).joined(step)  # none cut at the ends
 
     def is_at_once(self, span: Interval) -> bool:
         """Whether `look` has no file to read for `span`."""
@@ -230,7 +232,7 @@ class Series:
     def look(self, span: Interval) -> Buckets:
         """Return buckets for `span`: at most `SHOWN` inside it, and as short as that allows.
 
-        Half as much again is returned on either side, so that a picture can be moved.
+        A quarter as much again is returned on either side, so that a picture can be moved.
         """
         step = self._step(span)
         if step >= self.overview.step:
@@ -238,10 +240,10 @@ class Series:
         with self._reading:
             kept = self._kept(span, step)
             if kept is None:
-                wide = _wider(span)
+                wide = _wider(span, 1)
                 kept = self._whole(list(self._batches(wide, step)), step).within(wide)
                 self._close = wide, kept
-        return kept
+        return kept.within(_wider(span, _AROUND))
 
     def _kept(self, span: Interval, step: int) -> Buckets | None:
         """Return what was read last, if `span` lies in it."""
@@ -281,10 +283,10 @@ class Series:
                 yield _joined(step, starts, _values(self.kind, rows, file.precisions))
 
 
-def _wider(span: Interval) -> Interval:
-    """Return `span` with half as much again on either side."""
-    length = (span[1] - span[0]) // 2
-    return span[0] - length, span[1] + length
+def _wider(span: Interval, parts: int) -> Interval:
+    """Return `span` and one of so many parts of it more on either side."""
+    more = (span[1] - span[0]) // parts
+    return span[0] - more, span[1] + more
 
 
 def _row_batches(file: CatalogFile, columns: list[str], wanted: Interval) -> Iterator[pa.Table]:
