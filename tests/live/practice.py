@@ -216,7 +216,7 @@ def differences(node: live.Node, practice: Practice) -> list[str]:
             _number(each["price"]),
         )
         for each in status["orders"]
-        if each["client_order_id"] not in ledger["unanswered"]
+        if each["client_order_id"] not in {*ledger["unanswered"], *ledger["never_arrived"]}
     }  # fmt: skip
     theirs, fills = practice.open_orders(), practice.fills()
     found = [

@@ -82,6 +82,7 @@ class Supervisor:
         }
         self._last: dict[str, Any] = {}
         self._ran = False
+        self._more: dict[str, Any] = {}  # for the next engine only
         (self._folder / KILL).unlink(missing_ok=True)
         self._tell("STARTING")
 
@@ -97,6 +98,9 @@ class Supervisor:
                 return self._end("STOPPED", self._last["stopped"])
             if "failed" in self._last:
                 return self._end("FAILED", self._last["failed"])
+            if more := self._last.get("next"):
+                self._more = more
+                continue
             reason = self._last.get("broke") or _death(code, self._output())
             if "broke" in self._last and not self._ran:
                 return self._end("FAILED", reason, "lifecycle.failed")
@@ -129,7 +133,9 @@ class Supervisor:
         self._known |= {"pid": engine.pid, "engine_born": psutil.Process(engine.pid).create_time()}
         self._tell("STARTING", self._known["reason"])
         with suppress(BrokenPipeError):
-            engine.stdin.write(json.dumps(self._request["engine"]).encode() + b"\n")
+            request = self._request["engine"] | self._more
+            self._more = {}
+            engine.stdin.write(json.dumps(request).encode() + b"\n")
             engine.stdin.flush()
         listener = threading.Thread(target=self._listen, args=(engine,), daemon=True)
         listener.start()

@@ -99,6 +99,9 @@ class Plan:
         The real adapters.
     redis
         Where orders and positions outlive the process; None for nowhere.
+    quantities_equal
+        Whether positions are known to be the venue's but for their average price: it is another
+        where several strategies trade one instrument, and the engine would not start.
 
     """
 
@@ -109,6 +112,7 @@ class Plan:
     speed: float
     connections: Sequence[Connection]
     redis: Mapping[str, Any] | None = None
+    quantities_equal: bool = False
 
 
 def tape(plan: Plan) -> Tape | None:
@@ -171,7 +175,9 @@ def build(plan: Plan, played: Tape | None) -> LiveNode:
             .with_save_state(True)
         )
     if not simulated:  # a simulated account has nothing to be reconciled with
-        builder = builder.with_exec_engine_config(_reconciling())
+        builder = builder.with_exec_engine_config(
+            _reconciling(quantities_equal=plan.quantities_equal)
+        )
     return builder.with_reconciliation(not simulated).build()
 
 
@@ -187,7 +193,7 @@ def _logging(folder: Path) -> LoggerConfig:
     )
 
 
-def _reconciling() -> LiveExecutionEngineConfig:
+def _reconciling(*, quantities_equal: bool) -> LiveExecutionEngineConfig:
     """Return how the engine keeps its orders and positions equal to the venue's.
 
     An order without an answer is never taken for dead, and open orders are not looked at by the
@@ -201,6 +207,7 @@ def _reconciling() -> LiveExecutionEngineConfig:
         submission_recovery_policy=SubmissionRecoveryPolicy.RETAIN_UNRESOLVED,
         position_check_interval_secs=10.0,
         position_check_threshold_ms=20_000,
+        filter_position_reports=quantities_equal,
     )
 
 

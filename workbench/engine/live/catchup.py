@@ -41,11 +41,15 @@ def catch_up(settings: Mapping[str, Any], trader: str, events: Iterable[Event]) 
             fills[event["position_id"]].append(event)
     written = []
     with redis.Redis(**settings, decode_responses=True) as client:
+        origins = f"trader-{trader}:index:order_client"
+        clients = set(client.hvals(origins))
         for name, mine in orders.items():
             key = f"trader-{trader}:orders:{name}"
             there = [_inner(json.loads(each)) for each in _all(client, key)]
             if missing := _missing(there, mine):
                 client.rpush(key, *(json.dumps({_kind(each): each}) for each in missing))
+                if len(clients) == 1:
+                    client.hsetnx(origins, name, *clients)
                 written.append(f"order {name}: {', '.join(map(_kind, missing))}")
         for name, mine in fills.items():
             key = f"trader-{trader}:positions:{name}"

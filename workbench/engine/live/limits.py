@@ -31,10 +31,16 @@ class Market:
     cache
         The engine's.
 
+    Attributes
+    ----------
+    gone
+        Orders the engine takes to be on their way that never arrived.
+
     """
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
+        self.gone: set[str] = set()
 
     def instrument(self, name: InstrumentId) -> Any:
         """Return the engine's instrument, None if it does not know it."""
@@ -81,7 +87,10 @@ class Market:
             (
                 each.leaves_qty.as_decimal()
                 for each in unique.values()
-                if each.instrument_id == name and each.side == side and not each.is_reduce_only
+                if each.instrument_id == name
+                and each.side == side
+                and not each.is_reduce_only
+                and str(each.client_order_id) not in self.gone
             ),
             Decimal(0),
         )

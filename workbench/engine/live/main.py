@@ -3,8 +3,9 @@
 Protocol. One JSON line on standard input says what to run (`read_request`); the end of standard
 input tells that the supervisor is gone: the node stops in order. JSON lines on standard output tell
 the state: ``{"state": "RUNNING"}``, and at the end ``{"stopped": reason}``, ``{"failed": reason}``
-or, where another try may help, ``{"broke": reason}``. The engine exits with 0 on many failures, so
-only that last line counts: a process that ends without it has crashed.
+or, where another try may help, ``{"broke": reason, "next": {...}}``, with what is to be requested
+besides the next time, if that is known to help. The engine exits with 0 on many failures, so only
+that last line counts: a process that ends without it has crashed.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ from workbench.study.places import Places
 JOURNAL = "journal.jsonl"
 OUTPUT = "output.txt"
 START_SECONDS = 60.0
+# The engine compares it only where the quantities are equal.
+_AVERAGE = "did not restore the reported average entry price"
 
 
 def main() -> int:
@@ -61,7 +64,10 @@ def main() -> int:
         try:
             reason = Node(request, recorder, told).run()
         except EngineError as error:
-            _tell(told, {"broke": str(error)})
+            again = _AVERAGE in str(error) and not request.get("quantities_equal")
+            if again:
+                recorder.note("memory.average_differs", reason=str(error))
+            _tell(told, {"broke": str(error), "next": {"quantities_equal": True} if again else {}})
             return 1
         except WorkbenchError as error:
             recorder.note("lifecycle.failed", reason=str(error))
@@ -128,7 +134,14 @@ class Node:
             flatten=flattener.start,
             past=read(self._recorder.journal.path),
         )
-        doubts = Doubts(desk, self._recorder, alert=watchman.alert, breach=watchman.breach)
+        doubts = Doubts(
+            desk,
+            strategies,
+            guard.limits.market.gone,
+            self._recorder,
+            alert=watchman.alert,
+            breach=watchman.breach,
+        )
         logbook = Logbook(Path(self._request["folder"]) / log.FILE, self._recorder, doubts.heard)
         live = self._study.live
         assert live is not None
@@ -233,6 +246,7 @@ class Node:
             speed=math.inf if speed == "max" else float(speed),
             connections=[assemble.Connection(**each) for each in request["connections"]],
             redis=request["redis"],
+            quantities_equal=request.get("quantities_equal", False),
         )
 
     def _watch_supervisor(self) -> None:
