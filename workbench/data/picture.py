@@ -235,7 +235,7 @@ class Drawn:
             _with_tools(figure)
             _with_legend_above(figure)
             # Say at once where the wheel has gone, and leave nothing out meanwhile.
-            # Some thousand shapes are drawn faster without WebGL, whose image has to be copied over.
+            # Thousands of shapes are drawn faster without WebGL, whose image has to be copied.
             figure.update(lod_timeout=0, lod_threshold=None, output_backend="canvas")
             if figure is not self.figures[0]:
                 figure.toolbar_location = None
