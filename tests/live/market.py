@@ -68,6 +68,16 @@ def write_prices(path: Path, kind: str, prices: list[int], size: str) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
+def definition(instrument: str) -> dict[str, Any]:
+    """Return what describes a currency pair."""
+    return {
+        "definition": {
+            "type": "currency_pair", "currency": "USD", "base": instrument[:3],
+            "price_precision": 5, "margin_init": 0.03,
+        }
+    }  # fmt: skip
+
+
 def market_study(
     project: Project,
     *kinds: str,
@@ -85,11 +95,7 @@ def market_study(
         data.append(
             {
                 "provider": "file", "instrument": INSTRUMENTS[kind], "path": f"data/{kind}.csv",
-                **what,
-                "definition": {
-                    "type": "currency_pair", "currency": "USD", "base": INSTRUMENTS[kind][:3],
-                    "price_precision": 5, "margin_init": 0.03,
-                },
+                **what, **definition(INSTRUMENTS[kind]),
             }
         )  # fmt: skip
     document = {

@@ -30,6 +30,10 @@ ENDED = ("STOPPED", "FAILED", "KILLED", "LOST")
 _ANSWER_SECONDS = 15.0
 
 
+class NoAnswer(WorkbenchError):  # noqa: N818 - what happened, not a fault of its own
+    """A node was asked and did not answer: whether it did it is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One node, running or not.
@@ -117,8 +121,10 @@ class Node:
         ------
         InputError
             If the command is refused.
+        NoAnswer
+            If the node does not answer: it may have done what it was asked all the same.
         WorkbenchError
-            If the node does not run or does not answer.
+            If it does not run, or could not do it.
 
         """
         known = self.state()
@@ -134,9 +140,10 @@ class Node:
             reason = "it does not answer" if isinstance(error, TimeoutError) else str(error)
             if isinstance(error, BrokenPipeError):
                 reason = "it took no more of the command: one has at most a megabyte"
-            raise WorkbenchError(f"node '{self.id}' cannot be asked: {reason}") from None
+            kind = NoAnswer if isinstance(error, TimeoutError) else WorkbenchError
+            raise kind(f"node '{self.id}' cannot be asked: {reason}") from None
         if answer is None:
-            raise WorkbenchError(f"node '{self.id}' hung up before it answered")
+            raise NoAnswer(f"node '{self.id}' hung up before it answered")
         if answer["ok"]:
             return answer["result"]
         if answer["kind"] == "input":

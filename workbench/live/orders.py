@@ -21,8 +21,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from workbench.core.errors import WorkbenchError
-from workbench.live.handle import Node
+from workbench.live.handle import NoAnswer, Node
 
 WAIT_SECONDS = 1.0
 
@@ -63,8 +62,10 @@ def submit(
     ------
     InputError
         If it is refused: every reason, with the path of the value in the request.
-    WorkbenchError
+    NoAnswer
         If the node does not answer; the message says under which id to ask again.
+    WorkbenchError
+        If it does not run.
 
     """
     # An id of this side's own: whoever got no answer can ask again without a second order.
@@ -75,12 +76,10 @@ def submit(
         found: dict[str, Any] = node.ask(
             "order_submit", order=plain(named), wait=wait, who=who or _me(), timeout=wait + 15
         )
-    except WorkbenchError as error:
-        if error.exit_code == 1 and node.running:
-            name = _named(named)["client_order_id"]
-            hint = f"whether it was placed is not known: ask again with client_order_id '{name}'"
-            raise WorkbenchError(f"{error}; {hint}") from None
-        raise
+    except NoAnswer as error:
+        name = _named(named)["client_order_id"]
+        hint = f"whether it was placed is not known: ask again with client_order_id '{name}'"
+        raise NoAnswer(f"{error}; {hint}") from None
     return found
 
 

@@ -8,10 +8,18 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from nautilus_trader.model import BarType, BookType, InstrumentId, StrategyId, Venue
+from nautilus_trader.model import (
+    BarType,
+    BookType,
+    InstrumentId,
+    InstrumentStatus,
+    MarketStatusAction,
+    StrategyId,
+    Venue,
+)
 from nautilus_trader.trading import Strategy, StrategyConfig
 
-from workbench.core.errors import InputError, Issue
+from workbench.core.errors import InputError, Issue, choices
 from workbench.engine.live.control import Control, Later, Operation
 from workbench.engine.live.observe import Recorder
 from workbench.engine.live.replay import Tape
@@ -115,6 +123,7 @@ class Desk(Strategy):
             "pause_feed": lambda _: self._pause(paused=True),
             "resume_feed": lambda _: self._pause(paused=False),
             "step_feed": self._step,
+            "market_status": self._market,
         }
 
     def status(self) -> dict[str, Any]:
@@ -158,6 +167,22 @@ class Desk(Strategy):
         return Later(
             tape.step(rows), _STEP_SECONDS, lambda: {"rows": tape.played, "ended": tape.ended}
         )
+
+    def _market(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Halt, close or open a replayed market, to rehearse it."""
+        known = {str(each.id): each.id for each in self._tape.instruments} if self._tape else {}
+        name, status = str(request.get("instrument")), str(request.get("status")).upper()
+        variants: Any = MarketStatusAction.variants()
+        actions = {each.name: each for each in variants}
+        if self._tape is None or self._tape.ended or name not in known:
+            raise InputError(
+                Issue(f"nothing replays '{name}'. {choices(name, known)}", "instrument")
+            )
+        if status not in actions:
+            raise InputError(Issue(f"no status '{status}'. {choices(status, actions)}", "status"))
+        now = self.clock.timestamp_ns()
+        self._tape.aside.append(InstrumentStatus(known[name], actions[status], now, now))
+        return {"instrument": name, "status": status}
 
     def _look(self) -> None:
         for look in self._looks:

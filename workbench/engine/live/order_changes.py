@@ -176,8 +176,9 @@ class Changes:
             **({"quantity": order.quantity.as_decimal()} | values | wanted),
         )
         leg = Leg(str(order.client_order_id), changed, ())
-        issues = [issue for issue in fits(leg, instrument) if issue.path in wanted]
         found = self._checker.prices(changed)
+        fit = fits(leg, instrument, found.taken(changed.side))
+        issues = [issue for issue in fit if issue.path in wanted]
         issues += [
             issue for issue in wrong_side(leg, found) if issue.path in (*wanted, "post_only")
         ]

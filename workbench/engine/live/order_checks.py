@@ -11,7 +11,7 @@ from nautilus_trader.model import InstrumentId, Venue
 from workbench.core.errors import Issue, choices
 from workbench.engine.live import order_abilities
 from workbench.engine.live.limits import Market
-from workbench.engine.live.order_cost import Cost
+from workbench.engine.live.order_cost import Cost, margined
 from workbench.engine.live.order_market import Prices, closed, prices
 from workbench.engine.live.order_request import STOPS, TOUCHED, TRAILING, Order
 from workbench.engine.live.order_ticket import Leg, Ticket
@@ -82,7 +82,7 @@ class Checker:
                 message = f"the node does not know '{leg.order.instrument}'. {hint}"
                 found.append(leg.issue(message, "instrument"))
                 continue
-            found += fits(leg, instrument)
+            found += fits(leg, instrument, self.prices(leg.order).taken(leg.order.side))
             found += self.abilities(leg.order).issues(leg)
             found += self._expiry(leg, instrument)
             # What waits for another order meets a market nobody knows yet.
@@ -164,6 +164,11 @@ class Checker:
         opening = units - max(min(units, -sign * held), Decimal(0))
         if opening <= 0:
             return
+        share = not hasattr(instrument, "base_currency")
+        if share and order.side == "SELL" and not margined(account):
+            what = f"only {held} are held" if held > 0 else "the account has none to sell"
+            yield leg.issue(f"{what}: a cash account sells no more than it has", "quantity")
+            return
         needed = self.cost.needed(order, instrument, account, opening, price)
         if needed is None:
             return
@@ -180,8 +185,8 @@ def at_once(order: Order) -> bool:
     return plain or (order.type == "LIMIT" and order.time_in_force in ("IOC", "FOK"))
 
 
-def fits(leg: Leg, instrument: Any) -> Iterator[Issue]:
-    """Find what the instrument does not allow."""
+def fits(leg: Leg, instrument: Any, market: Decimal | None) -> Iterator[Issue]:
+    """Find what the instrument does not allow; `market` is the price an order would meet."""
     order = leg.order
     name, places = instrument.id, instrument.size_precision
     for key in ("quantity", "display_quantity"):
@@ -205,7 +210,7 @@ def fits(leg: Leg, instrument: Any) -> Iterator[Issue]:
         if (price := getattr(order, key)) is not None:
             yield from price_fits(leg, instrument, key, price)
     yield from _offsets_fit(leg, instrument)
-    yield from _notional_fits(leg, instrument)
+    yield from _notional_fits(leg, instrument, market)
 
 
 def price_fits(leg: Leg, instrument: Any, key: str, price: Decimal) -> Iterator[Issue]:
@@ -241,9 +246,9 @@ def _offsets_fit(leg: Leg, instrument: Any) -> Iterator[Issue]:
             yield leg.issue(f"{instrument.id} has prices of {places}, found {offset}", key)
 
 
-def _notional_fits(leg: Leg, instrument: Any) -> Iterator[Issue]:
+def _notional_fits(leg: Leg, instrument: Any, market: Decimal | None) -> Iterator[Issue]:
     order = leg.order
-    price = order.price or order.trigger_price
+    price = order.price or order.trigger_price or market
     least, most = instrument.min_notional, instrument.max_notional
     if price is None or price <= 0 or order.quote_quantity or not (least or most):
         return

@@ -71,7 +71,7 @@ class Cost:
     ) -> tuple[Decimal, Any, str] | None:
         """Return what opening so many units takes from the account: amount, currency, what for."""
         size, at = _sized(instrument, units, price)
-        if account.is_margin_account:
+        if margined(account):
             margin = account.calculate_initial_margin(instrument, size, at)
             return margin.as_decimal(), margin.currency, "initial margin"
         if order.side == "BUY":
@@ -87,7 +87,7 @@ class Cost:
         units = self.units(order, instrument, price)
         account = self._cache.account_for_venue(Venue(order.instrument.rpartition(".")[2]))
         margin = None
-        if account is not None and account.is_margin_account:
+        if account is not None and margined(account):
             found = self.needed(order, instrument, account, units, price)
             margin = None if found is None else f"{found[0]:f} {found[1].code}"
         fees = self.fees(order, instrument, units, price)
@@ -97,6 +97,11 @@ class Cost:
             "fees": None if fees is None else f"{fees[0]:f} {fees[1].code}",
             "margin": margin,
         }
+
+
+def margined(account: Any) -> bool:
+    """Say whether an account trades on margin."""
+    return bool(account.account_type.name == "MARGIN")
 
 
 def _sized(instrument: Any, units: Decimal, price: Decimal) -> tuple[Any, Any]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from nautilus_trader.model import AggregationSource, InstrumentId, PriceType
 
-_OPEN = ("NONE", "TRADING", "QUOTING", "CROSS", "ROTATION", "NEW_PRICE_INDICATION",
-         "SHORT_SELL_RESTRICTION_CHANGE")  # fmt: skip
+_CLOSED = ("HALT", "PAUSE", "SUSPEND", "CLOSE", "POST_CLOSE", "NOT_AVAILABLE_FOR_TRADING")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def prices(cache: Any, name: InstrumentId) -> Prices:
 def closed(cache: Any, name: InstrumentId) -> str | None:
     """Say why the market of an instrument is closed, None if it is not known to be."""
     status = cache.instrument_status(name)
-    if status is None or status.is_trading or status.action.name in _OPEN:
+    if status is None or not (status.is_trading is False or status.action.name in _CLOSED):
         return None
     reason = f": {status.reason}" if status.reason else ""
     return f"the market of {name} is closed ({status.action.name}{reason})"

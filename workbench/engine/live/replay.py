@@ -46,6 +46,8 @@ class Tape:
         Rows handed to the engine.
     paused, steps
         Whether it stands still, and how many rows it plays all the same.
+    aside
+        What is to be told between two rows, such as that a market has closed.
     expected, seen
         Of those, rows it passes on one by one, and those it has passed on to the strategies.
         (Changes of the order book are passed on in batches.)
@@ -64,6 +66,7 @@ class Tape:
     heard: float = 0.0
     paused: bool = False
     steps: int = 0
+    aside: list[Any] = field(default_factory=list)
     ended: bool = False
     _started: bool = field(default=False, repr=False)
     _stepping: list[tuple[int, threading.Event]] = field(default_factory=list, repr=False)
@@ -148,6 +151,9 @@ class ReplayClient(MarketDataClient):
             tape.played, tape.last_ns, tape.heard = tape.played + 1, row.ts_init, time.time()
             tape.expected += not isinstance(row, OrderBookDelta)
             await self._settled()
+            if tape.paused and not tape.steps:
+                await asyncio.sleep(_PAUSED)  # fills of orders that rested are told a little later
+                await self._settled()
             tape.stepped()
         tape.ended = True
         tape.stepped()
@@ -157,6 +163,8 @@ class ReplayClient(MarketDataClient):
         """Wait until a row is due; return when the tape would have begun without its pauses."""
         tape, stood = self._tape, None
         while True:
+            while tape.aside:
+                self._handle_data(tape.aside.pop(0))
             now = time.monotonic()
             if tape.paused:
                 stood = now if stood is None else stood
@@ -187,7 +195,7 @@ class ReplayClient(MarketDataClient):
 for _name in ("bars", "quotes", "trades", "book_deltas", "book_depth"):
     setattr(ReplayClient, f"_subscribe_{_name}", ReplayClient._listen)
     setattr(ReplayClient, f"_unsubscribe_{_name}", ReplayClient._ignore)
-for _name in ("instrument", "instruments"):
+for _name in ("instrument", "instruments", "instrument_status"):
     setattr(ReplayClient, f"_subscribe_{_name}", ReplayClient._ignore)
     setattr(ReplayClient, f"_unsubscribe_{_name}", ReplayClient._ignore)
 
