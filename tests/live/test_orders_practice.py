@@ -18,6 +18,7 @@ from tests.live.practice import (
 )
 from workbench import live
 from workbench.core.errors import InputError
+from workbench.core.journal import Journal
 from workbench.live import redis_server
 
 pytestmark = pytest.mark.slow
@@ -171,29 +172,36 @@ def test_an_order_is_changed(practice: Practice, node: live.Node) -> None:
     assert practice.open_orders()["chg"] == ("BUY", "0.02", "0", "29100")
 
 
-@pytest.mark.redis
-@pytest.mark.parametrize("memory", ["none", "redis"])
-def test_exits_are_sent_though_the_node_was_killed_in_between(
-    tmp_path_factory: pytest.TempPathFactory, memory: str
+def bracket() -> dict[str, Any]:
+    return {
+        "client_order_id": "kill",
+        "bracket": {
+            "entry": make(type="LIMIT", price="29900"),
+            "take_profit": {"price": "30500"},
+            "stop_loss": {"trigger_price": "29500"},
+        },
+    }
+
+
+def crash(node: live.Node) -> None:
+    """Kill the engine and wait for the next one."""
+    pid = node.state()["pid"]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: node.state()["pid"] not in (None, pid), "it is started again", 20)
+    node.wait(("RUNNING",), 30)
+
+
+def test_exits_are_sent_though_the_node_was_killed(
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    project = make_project(tmp_path_factory.mktemp(memory) / "project")
+    """Without a memory of its own: the venue gives the entry back, and the journal the exits."""
+    project = make_project(tmp_path_factory.mktemp("killed") / "project")
     with practising(project) as practice:
-        node = live.launch(practice_study(project, memory), project, back_off=0.0)
+        node = live.launch(practice_study(project), project, back_off=0.0)
         try:
-            request = {
-                "client_order_id": "kill",
-                "bracket": {
-                    "entry": make(type="LIMIT", price="29900"),
-                    "take_profit": {"price": "30500"},
-                    "stop_loss": {"trigger_price": "29500"},
-                },
-            }
-            live.orders.submit(node, request, wait=5)
-            pid = node.state()["pid"]
-            os.kill(pid, signal.SIGKILL)
-            until(lambda: node.state()["pid"] not in (None, pid), "it is started again", 20)
-            node.wait(("RUNNING",), 30)
-            again = live.orders.submit(node, request)
+            live.orders.submit(node, bracket(), wait=5)
+            crash(node)
+            again = live.orders.submit(node, bracket())
             assert [each["status"] for each in again["orders"]] == ["accepted", "held", "held"]
             practice.quote("29899", "29899.1")
             becomes(node, "killTP", "accepted")
@@ -204,6 +212,33 @@ def test_exits_are_sent_though_the_node_was_killed_in_between(
             becomes(node, "killTP", "canceled")
             assert practice.position() == 0
             assert set(practice.fills()) == {"kill", "killSL"}
+        finally:
+            node.kill()
+
+
+@pytest.mark.redis
+def test_exits_are_sent_though_the_entry_was_filled_while_the_node_was_down(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    project = make_project(tmp_path_factory.mktemp("down") / "project")
+    with practising(project) as practice:
+        study = practice_study(project, "redis")
+        node = live.launch(study, project)
+        try:
+            live.orders.submit(node, bracket(), wait=5)
+            node.kill()
+            practice.quote("29899", "29899.1")
+            until(lambda: practice.position(), "the entry is filled")
+            # As if it had died having written down that it sends the exits.
+            with Journal(node.folder / "journal.jsonl", timeout=5) as journal:
+                exits = {"killTP": "0.010", "killSL": "0.010"}
+                journal.append("order.intended", {"ticket_id": "kill", "orders": exits})
+            live.launch(study, project)
+            becomes(node, "killTP", "accepted")
+            becomes(node, "killSL", "accepted")
+            agree(node, practice)
+            told = [each for each in node.events() if each["type"] == "order.untraced"]
+            assert [each["client_order_id"] for each in told] == ["killTP", "killSL"]
         finally:
             node.kill()
             redis_server.stop(project)

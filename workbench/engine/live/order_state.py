@@ -24,6 +24,10 @@ UNTRACED = (
     "the node died before the order was sent, or just then: nothing is known of it, and it is "
     "not sent again. To place it, use another client_order_id"
 )
+SENT_AGAIN = (
+    "the node died before the exit was sent, or just then: the venue does not know it, so it is "
+    "sent again under the same id"
+)
 
 
 @dataclass(slots=True)

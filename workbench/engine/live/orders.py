@@ -22,7 +22,7 @@ from workbench.engine.live.order_changes import Changes, seconds
 from workbench.engine.live.order_checks import Checker, at_once
 from workbench.engine.live.order_groups import Closing, Keeper, Refusal
 from workbench.engine.live.order_request import Order
-from workbench.engine.live.order_state import Book, Waiter
+from workbench.engine.live.order_state import Book, Record, Waiter
 from workbench.engine.live.order_ticket import Leg, Ticket, parse
 from workbench.study import Study
 
@@ -85,15 +85,22 @@ class Orders:
             if order is not None:
                 self._book.follow(order)
             elif record.status == "intended":
-                reason = order_state.UNTRACED
-                self._recorder.note("order.untraced", client_order_id=record.id, reason=reason)
-                self._book.end(record.id, "unknown", reason)
+                self._untraced(record)
             else:
                 gone = "the venue does not know it any more"
                 reason = order_state.LOST if self._checker.simulated else gone
                 self._book.end(record.id, "lost", reason)
         for ticket in list(self._book.tickets.values()):
             self._keeper.look(ticket)
+
+    def _untraced(self, record: Record) -> None:
+        """Tell of an order that was meant to be sent, and of which nothing is known."""
+        ticket = self._book.ticket_of(record.id)
+        exits = [leg.id for leg in ticket.linked] if ticket and ticket.exits else []
+        again = record.id in exits and not self._checker.simulated
+        reason = order_state.SENT_AGAIN if again else order_state.UNTRACED
+        self._recorder.note("order.untraced", client_order_id=record.id, reason=reason)
+        self._book.end(record.id, "held" if again else "unknown", reason)
 
     def noted(self, group: str, what: str, event: Any) -> None:
         """Take in one of the engine's events."""
