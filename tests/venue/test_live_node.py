@@ -37,6 +37,18 @@ def agree(node: Node, practice: venue.Venue) -> None:
     node.until(equal)
 
 
+def connected(practice: venue.Venue) -> None:
+    """Wait until the node's sockets are there again, logged in and subscribed."""
+    deadline = time.monotonic() + 30
+    while True:
+        told = practice.status()
+        listens = {"order", "execution", "position", "wallet"} <= set(told["topics"])
+        if listens and min(told["connections"].values()) >= 1:
+            return
+        assert time.monotonic() < deadline, told
+        time.sleep(0.05)
+
+
 def test_an_afternoon_at_the_venue(tmp_path: Path) -> None:
     """Connect, reconcile, quotes and trades, every kind of order; both ends agree after each."""
     with venue.start(symbols=[BTC]) as practice:
@@ -129,10 +141,7 @@ def test_a_killed_venue_comes_back_with_orders_and_positions(tmp_path: Path) -> 
             practice.kill()
             practice = venue.start(**asked, **same)
             agree(node, practice)
-            deadline = time.monotonic() + 20
-            while min(practice.status()["connections"].values()) < 1:
-                assert time.monotonic() < deadline, practice.status()
-                time.sleep(0.05)
+            connected(practice)
             practice.price("BTCUSDT", last="30120.0")
             assert node.event(resting, "OrderFilled")["price"] == "30100.0"
             node.event(node.submit("sell", "0.100"), "OrderFilled")
@@ -215,11 +224,7 @@ def test_faults_the_clients_must_outlast(tmp_path: Path) -> None:
 
         for where in ("private", "trade", "public"):
             practice.fault("drop", where=where)
-        deadline = time.monotonic() + 20
-        while min(practice.status()["connections"].values()) < 1:
-            assert time.monotonic() < deadline, practice.status()
-            time.sleep(0.05)
-        time.sleep(0.5)  # log in and subscribe again
+        connected(practice)
         node.event(node.submit("buy", "0.010"), "OrderFilled", 30)
         practice.fault("silence", where="private", seconds=2)
         quiet = node.submit("sell", "0.010")

@@ -95,6 +95,7 @@ class Control:
                 "position": iso(exchange.position) if exchange.position else None,
                 "markets": markets,
                 "connections": self._hub.counts(),
+                "topics": sorted(self._hub.topics()),
                 "faults": self._faults.listed(),
                 "wallet": text(account.wallet),
                 "equity": text(account.wallet + account.unrealised),

@@ -116,7 +116,7 @@ class Venue:
         return self.process.poll() is None
 
     def status(self) -> dict[str, Any]:
-        """Return state, position in the data, prices, connections, faults and account."""
+        """Return state, position in the data, prices, connections, topics, faults, account."""
         return self._ask("GET", "status")
 
     def price(self, symbol: str, **price: Any) -> dict[str, Any]:
