@@ -140,6 +140,8 @@ def test_an_order_is_answered_with_what_became_of_it(desk: Desk) -> None:
         ({"client_order_id": "a b"}, "client_order_id: an order's id is 1 to 36 letters"),
         ({"tags": ["x" * 101]}, "tags.0: a tag is 1 to 100 printable characters"),
         ({"reduce_only": "yes"}, "reduce_only: is true or false, found 'yes'"),
+        ({"reduce_only": True}, "reduce_only: the desk has no short position of EUR/USD.SIM"),
+        ({"position_id": "P-1"}, "position_id: positions of EUR/USD.SIM are netted"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(

@@ -202,7 +202,14 @@ def test_positions_side_by_side_have_exits_of_their_own(
             desk, INSTRUMENTS["bars"], "short", entry={"side": "SELL"},
             take_profit={"price": DOWN}, stop_loss={"trigger_price": "1.1015"},
         )  # fmt: skip
-        assert len(desk.node.status()["positions"]) == 2
+        positions = {each["side"]: each["id"] for each in desk.node.status()["positions"]}
+        assert set(positions) == {"LONG", "SHORT"}
+        sell = {"instrument": INSTRUMENTS["bars"], "side": "SELL", "reduce_only": True}
+        reason = desk.refused(**sell, position_id="P-0")
+        assert "there is no open position 'P-0'" in reason
+        desk.submit(instrument=INSTRUMENTS["bars"])  # a third position
+        (third,) = {each["id"] for each in desk.node.status()["positions"]} - {*positions.values()}
+        assert desk.submit(**sell, position_id=third)["status"] == "filled"
         desk.to(16)
         assert statuses(desk, "longTP", "longSL") == ["filled", "canceled"]
         assert [each["side"] for each in desk.node.status()["positions"]] == ["SHORT"]

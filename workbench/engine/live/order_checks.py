@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -32,22 +32,15 @@ class Checker:
         Says which venues are simulated and what their fees are.
     cache
         The engine's.
-    feeds
-        What the feeds are doing, as `workbench.engine.live.desk.Desk.feeds` tells.
-    now
-        Gives UNIX nanoseconds.
+    desk
+        The strategy that sends the orders: it knows the time and what the feeds are doing.
 
     """
 
-    def __init__(
-        self,
-        study: Study,
-        cache: Any,
-        feeds: Callable[[], Sequence[dict[str, Any]]],
-        now: Callable[[], int],
-    ) -> None:
+    def __init__(self, study: Study, cache: Any, desk: Any) -> None:
         assert study.live is not None
-        self._cache, self._feeds, self._now = cache, feeds, now
+        self._cache, self._desk = cache, desk
+        self.hedging = {venue.name for venue in study.venues if venue.oms == "hedging"}
         self._adapters = [each.adapter for each in study.live.execution]
         self.simulated = "sandbox" in self._adapters
         self._market = Market(cache)
@@ -88,6 +81,7 @@ class Checker:
             # What waits for another order meets a market nobody knows yet.
             if not leg.waits:
                 found += self._meets(leg)
+                found += self._position(leg)
                 found += [] if found else self._pays(leg, instrument)
             elif ticket.exits:
                 found += _exit_side(leg, ticket.legs[0].order, self.prices(leg.order))
@@ -96,7 +90,7 @@ class Checker:
     def warnings(self, ticket: Ticket) -> list[str]:
         """Say what somebody should know who sends this now."""
         said = []
-        for feed in self._feeds():
+        for feed in self._desk.feeds():
             if feed.get("ended"):
                 said.append(f"the feed {feed['name']} has ended: no price will move any more")
             elif feed.get("paused"):
@@ -129,7 +123,7 @@ class Checker:
         shut = closed(self._cache, InstrumentId.from_str(order.instrument))
         if shut and (now or self.simulated):
             yield leg.issue(shut, "instrument")
-        elif now and self.simulated and any(feed.get("ended") for feed in self._feeds()):
+        elif now and self.simulated and any(feed.get("ended") for feed in self._desk.feeds()):
             message = f"the market of {order.instrument} is closed: its replay has ended"
             yield leg.issue(message, "instrument")
         elif taken is None and self.simulated:
@@ -143,8 +137,27 @@ class Checker:
         if taken is not None:
             yield from wrong_side(leg, found)
 
+    def _position(self, leg: Leg) -> Iterator[Issue]:
+        """Find a position that is not there, or not to be named."""
+        order = leg.order
+        name = InstrumentId.from_str(order.instrument)
+        found = {str(each.id): each for each in self._cache.positions_open(instrument_id=name)}
+        if order.position_id is not None:
+            if order.instrument.rpartition(".")[2] not in self.hedging:
+                yield leg.issue(f"positions of {name} are netted: leave it out", "position_id")
+            elif order.position_id not in found:
+                hint = choices(order.position_id, found)
+                message = f"there is no open position '{order.position_id}'. {hint}"
+                yield leg.issue(message, "position_id")
+        elif order.reduce_only and self.simulated:
+            side = "SHORT" if order.side == "BUY" else "LONG"
+            own = [each for each in found.values() if each.strategy_id == self._desk.strategy_id]
+            if not any(each.side.name == side for each in own):
+                message = f"the desk has no {side.lower()} position of {name} to reduce"
+                yield leg.issue(message, "reduce_only")
+
     def _expiry(self, leg: Leg, instrument: Any) -> Iterator[Issue]:
-        now = self._now()
+        now = self._desk.clock.timestamp_ns()
         ends = getattr(instrument, "expiration_ns", None)
         if ends and ends <= now:
             yield leg.issue(f"expired on {instrument.expiration_utc:%Y-%m-%d}", "instrument")

@@ -59,14 +59,13 @@ class Orders:
     ) -> None:
         self._desk, self._cache, self._recorder, self._closing = desk, cache, recorder, closing
         self._book = Book(past)
-        self._checker = Checker(study, cache, desk.feeds, lambda: desk.clock.timestamp_ns())
+        self._checker = Checker(study, cache, desk)
         self._keeper = Keeper(
             desk, self._book, self._checker, recorder, self._send, closing, refusal
         )
         self._changes = Changes(
             desk, cache, recorder, self._book, self._keeper, self._checker, refusal
         )
-        self._hedging = {venue.name for venue in study.venues if venue.oms == "hedging"}
 
     def operations(self) -> dict[str, Operation]:
         """Return what the control channel may ask for."""
@@ -275,7 +274,7 @@ class Orders:
 
     def _position(self, ticket: Ticket) -> PositionId | None:
         """Return the position the exits belong to, where there may be several an instrument."""
-        if ticket.legs[0].order.instrument.rpartition(".")[2] not in self._hedging:
+        if ticket.legs[0].order.instrument.rpartition(".")[2] not in self._checker.hedging:
             return None
         found: PositionId | None = self._cache.position_id(ClientOrderId(ticket.legs[0].id))
         return found
