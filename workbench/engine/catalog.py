@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -224,14 +225,18 @@ def _wrangler(kind: str, identity: str, metadata: Mapping[bytes, bytes]) -> Any:
 
 def _between(batch: Any, start_ns: int | None, end_ns: int | None) -> Any:
     """Return the rows of a sorted batch in a span, both ends inside."""
-    import numpy as np
     import pyarrow as pa
 
     if start_ns is None and end_ns is None:
         return batch
-    times = batch.column("ts_init").cast(pa.int64()).to_numpy()
-    first = 0 if start_ns is None else int(np.searchsorted(times, start_ns))
-    after = len(times) if end_ns is None else int(np.searchsorted(times, end_ns, side="right"))
+    times = batch.column("ts_init").cast(pa.int64())
+    rows = range(len(times))
+
+    def time(row: int) -> int:  # as an array of numpy's, pandas would be loaded to make it
+        return int(times[row].as_py())
+
+    first = 0 if start_ns is None else bisect_left(rows, start_ns, key=time)
+    after = len(times) if end_ns is None else bisect_right(rows, end_ns, key=time)
     return batch.slice(first, max(after - first, 0))
 
 

@@ -65,10 +65,16 @@ class Control:
         What can be asked for, by name: each takes the request and returns JSON values, or
         `Later`.
 
+    Attributes
+    ----------
+    wake
+        Has `drain` called soon; may be called from any thread.
+
     """
 
     def __init__(self, path: Path, operations: dict[str, Operation]) -> None:
         self._operations = operations
+        self.wake: Callable[[], object] = lambda: None
         self._waiting: queue.Queue[tuple[dict[str, Any], Future[Any]]] = queue.Queue(MAX_WAITING)
         path.unlink(missing_ok=True)
         old = os.umask(0o177)
@@ -99,6 +105,8 @@ class Control:
         answer: Future[Any] = Future()
         try:
             self._waiting.put_nowait((self._parsed(line), answer))
+            with suppress(RuntimeError):  # the loop has ended: nobody drains any more
+                self.wake()
             return {"ok": True, "result": _waited(answer.result(_TIMEOUT))}
         except queue.Full:
             return _refused("too many commands at once: nothing was done", "failed")

@@ -26,7 +26,9 @@ from workbench.engine.live.replay import Tape
 from workbench.study import Study
 
 DESK = "DESK-DESK"
-_DRAIN = dt.timedelta(milliseconds=5)
+# Nodes that run on a loop of Python's are woken by each command; the others look for themselves.
+_DRAIN = dt.timedelta(milliseconds=10)
+_DRAIN_WOKEN = dt.timedelta(milliseconds=50)
 _LOOK = dt.timedelta(milliseconds=500)
 _MOST_STEPS = 10_000
 _STEP_SECONDS = 10.0
@@ -64,12 +66,16 @@ class Desk(Strategy):
     def on_start(self) -> None:
         """Say what is there again after a restart, start its timers."""
         self._on_started()
-        self.clock.set_timer("desk-drain", _DRAIN, callback=self._drain)
-        self.clock.set_timer("desk-look", _LOOK, callback=lambda _: self._look())
+        drain = _DRAIN
         if self._tape is not None:
             self._follow(self._tape)
+            if (loop := self._tape.loop) is not None:
+                self._control.wake = lambda: loop.call_soon_threadsafe(self._control.drain)
+                drain = _DRAIN_WOKEN
         else:
             self.subscribe_socket_state()
+        self.clock.set_timer("desk-drain", drain, callback=self._drain)
+        self.clock.set_timer("desk-look", _LOOK, callback=lambda _: self._look())
 
     def on_socket_state(self, event: Any) -> None:
         """Pass on that a connection came or went."""

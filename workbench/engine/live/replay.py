@@ -48,6 +48,8 @@ class Tape:
         Whether it stands still, and how many rows it plays all the same.
     aside
         What is to be told between two rows, such as that a market has closed.
+    loop
+        On which it is played, once the client is connected.
     expected, seen
         Of those, rows it passes on one by one, and those it has passed on to the strategies.
         (Changes of the order book are passed on in batches.)
@@ -68,6 +70,7 @@ class Tape:
     steps: int = 0
     aside: list[Any] = field(default_factory=list)
     ended: bool = False
+    loop: asyncio.AbstractEventLoop | None = None
     _started: bool = field(default=False, repr=False)
     _stepping: list[tuple[int, threading.Event]] = field(default_factory=list, repr=False)
 
@@ -118,6 +121,7 @@ class ReplayClient(MarketDataClient):
 
     async def _connect(self) -> None:
         self._playing: Any = None
+        self._tape.loop = asyncio.get_running_loop()
         for instrument in self._tape.instruments:
             self._handle_instrument(instrument)
 
