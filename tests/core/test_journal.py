@@ -49,12 +49,10 @@ def test_a_torn_tail_is_passed_over_and_cut_off(path: Path) -> None:
 
 
 def test_any_changed_byte_is_found(path: Path) -> None:
-    written(path, 6)
+    written(path, 3)
     whole = path.read_bytes()
-    chance = random.Random(5)
-    last = whole.rstrip(b"\n").rfind(b"\n") + 1
-    for _ in range(60):
-        place = chance.randrange(last)
+    # Any but the very last: without its end a line is taken for torn.
+    for place in range(len(whole) - 1):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
         with pytest.raises(DataError, match="damaged"):
             list(read(path))

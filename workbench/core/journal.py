@@ -182,21 +182,16 @@ class Reader:
             return
         with file:
             file.seek(self._at)
-            torn: int | None = None
             for line in file:
+                if not line.endswith(b"\n"):
+                    return  # torn, or still being written
                 self._number += 1
                 entry = _parsed(line)
-                if torn is not None or (entry is not None and entry["seq"] != self._number):
-                    number = torn or self._number
-                    raise DataError(f"{self.path}:{number}: the journal is damaged here")
-                if entry is None:
-                    torn = self._number
-                    continue
+                if entry is None or entry["seq"] != self._number:
+                    raise DataError(f"{self.path}:{self._number}: the journal is damaged here")
                 self._at += len(line)
                 if entry["seq"] > self._since:
                     yield entry
-            if torn is not None:
-                self._number = torn - 1
 
 
 def _line(entry: Entry) -> bytes:
@@ -218,31 +213,21 @@ def _parsed(line: bytes) -> Entry | None:
 
 def _end(path: Path) -> tuple[int, int]:
     """Return where the whole lines end, and the number of the last."""
-    size = path.stat().st_size
+    start, tail = path.stat().st_size, b""
     with path.open("rb") as file:
         # The last whole line is found from the end: journals grow for months.
-        tail, start = b"", size
-        while start > 0:
+        while True:
+            end = tail.rfind(b"\n")
+            begin = tail.rfind(b"\n", 0, max(end, 0))
+            if end >= 0 and (begin >= 0 or start == 0):
+                break
+            if start == 0:
+                return 0, 0
             step = min(_BLOCK, start)
             start -= step
             file.seek(start)
             tail = file.read(step) + tail
-            lines = tail.splitlines(keepends=True)
-            complete = lines if start == 0 else lines[1:]
-            last = start + (0 if start == 0 else len(lines[0]))
-            ends, number, bad = None, 0, 0
-            at = last
-            for line in complete:
-                at += len(line)
-                entry = _parsed(line)
-                if entry is None:
-                    bad += 1
-                    continue
-                if bad and ends is not None:
-                    raise DataError(f"{path}: the journal is damaged after entry {number}")
-                ends, number, bad = at, entry["seq"], 0
-            if bad > 1:
-                raise DataError(f"{path}: the journal is damaged after entry {number}")
-            if ends is not None:
-                return ends, number
-    return 0, 0
+    entry = _parsed(tail[begin + 1 : end + 1])
+    if entry is None:  # a torn line has no end: this one was whole once
+        raise DataError(f"{path}: the last line of the journal is damaged")
+    return start + end + 1, int(entry["seq"])
