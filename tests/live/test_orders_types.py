@@ -161,6 +161,10 @@ def test_orders_kept_by_the_node_need_quotes_or_trades(desk: Desk) -> None:
 def test_the_last_price_triggers_where_there_is_one(desk: Desk) -> None:
     desk.to(3)
     stop = {"type": "STOP_MARKET", "trigger_price": UP, "trigger_type": "LAST_PRICE"}
+    anywhere = [
+        desk.submit(**stop | {"trigger_type": "BID_ASK"}, instrument=INSTRUMENTS[kind])
+        for kind in KINDS
+    ]
     sent = [
         desk.submit(**stop, instrument=INSTRUMENTS[kind])["client_order_id"]
         for kind in ("trades", "bars")
@@ -171,4 +175,5 @@ def test_the_last_price_triggers_where_there_is_one(desk: Desk) -> None:
     desk.to(16)
     orders = desk.orders()
     assert [orders[name]["status"] for name in sent] == ["filled"] * 2
+    assert [orders[each["client_order_id"]]["status"] for each in anywhere] == ["filled"] * 3
     desk.clear()
