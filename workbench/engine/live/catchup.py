@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -80,15 +81,16 @@ def _position(there: Sequence[Event], mine: Sequence[Event]) -> list[Event]:
 
     It has the fills since it was last flat; of a fill that turns it around only the rest.
     """
-    found = list(there)
-    last = found[-1] if found else None
-    at = [n for n, each in enumerate(mine) if last and each["trade_id"] == last["trade_id"]]
-    if at:
-        turned = mine[at[-1]]
-        rest = Decimal(turned["last_qty"]) - Decimal(last["last_qty"]) if last else Decimal(0)
+    found, ids = list(there), {each["trade_id"] for each in there}
+    mine = sorted(mine, key=_time)
+    if at := [number for number, each in enumerate(mine) if each["trade_id"] in ids]:
+        turned, mine = mine[at[-1]], mine[at[-1] + 1 :]
+        last = [each for each in found if each["trade_id"] == turned["trade_id"]][-1]
+        rest = Decimal(turned["last_qty"]) - Decimal(last["last_qty"])
         if rest and not _net(found):  # it was closed, and not opened again the other way
             found = [_part(turned, rest)]
-        mine = mine[at[-1] + 1 :]
+    elif found:
+        mine = [each for each in mine if _time(each) > _time(found[-1])]
     for fill in mine:
         held, units = _net(found), _signed(fill)
         if not held:
@@ -108,6 +110,14 @@ def _part(fill: Event, units: Decimal) -> Event:
         share = Decimal(amount) * units / Decimal(fill["last_qty"])
         part["commission"] = f"{share.quantize(Decimal(amount))} {currency}"
     return part
+
+
+def _time(event: Event) -> int:
+    """Return when it happened in microseconds: the journal has numbers, Redis text."""
+    at = event["ts_event"]
+    if isinstance(at, int):
+        return at // 1000
+    return round(datetime.fromisoformat(at).timestamp() * 1e6)
 
 
 def _net(fills: Iterable[Event]) -> Decimal:

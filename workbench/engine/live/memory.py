@@ -7,8 +7,9 @@ told, never passed over in silence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from nautilus_trader.model import ClientOrderId, Currency, CurrencyType
@@ -157,12 +158,17 @@ class Memory:
             if not self.empty:
                 self._recorder.note("memory.lost", content, changes=changes)
             return
-        for name in sorted(self._open.keys() | orders):
-            order = cache.order(ClientOrderId(name))
+        for event in sorted(self._unseen(self._open.keys() | orders), key=attrgetter("ts_event")):
+            self._recorder.past(event)
+        self._recorder.note("memory.restored", content, changes=changes)
+
+    def _unseen(self, orders: Iterable[str]) -> Iterator[Any]:
+        """Yield the events of orders that the journal has not heard of."""
+        for name in sorted(orders):
+            order = self.cache.order(ClientOrderId(name))
             for event in order.events() if order is not None else ():
                 if str(event.event_id) not in self._seen.get(name, ()):
-                    self._recorder.past(event)
-        self._recorder.note("memory.restored", content, changes=changes)
+                    yield event
 
     def _changed(self, now: dict[str, Decimal]) -> Iterable[str]:
         for name, units in sorted(self._positions.items()):
