@@ -137,8 +137,12 @@ def test_a_fill_nobody_told_is_found_after_the_reconnection(
     fill = heard(node, "order.filled", resting)["data"]
     assert fill["reconciliation"] is True
     for kind in ("feed.disconnected", "feed.reconnected"):
-        told = [each for each in node.events(since) if each["type"] == kind]
-        assert "BYBIT bybit-user-streams" in [each["connection"] for each in told]
+        late = time.monotonic() + 20  # the log is read now and then
+        told: list[str] = []
+        while "BYBIT bybit-user-streams" not in told and time.monotonic() < late:
+            told = [each["connection"] for each in node.events(since) if each["type"] == kind]
+            time.sleep(0.1)
+        assert "BYBIT bybit-user-streams" in told
     agree(node, practice)
 
 
