@@ -20,6 +20,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from workbench.core.errors import DependencyError, InputError, Issue, WorkbenchError
 from workbench.core.files import locked, make_folder, write_bytes
@@ -68,6 +70,8 @@ class Redis:
             ssl=self.ssl,
             socket_connect_timeout=_PATIENCE,
             socket_timeout=_PATIENCE,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,  # what a server that is too old can answer in
             decode_responses=True,
         )
 
@@ -166,6 +170,7 @@ def stop(project: Project) -> bool:
         return False
     try:
         with Redis(**json.loads(known.read_text())).client() as client:
+            client.ping()
             client.shutdown(save=True)
     except redis.RedisError:
         return False
