@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,7 @@ def test_orders_positions_and_state_are_there_again(project: Project, practice: 
 
     # An orderly stop, and another process.
     node.stop()
+    stopped = datetime.fromtimestamp(events(node, "lifecycle.stopped")[-1]["ts"] / 1e9, UTC)
     assert launched(project) == node
     assert loaded.read_text() == "one"
     restored = events(node, "memory.restored")[-1]
@@ -107,6 +109,7 @@ def test_orders_positions_and_state_are_there_again(project: Project, practice: 
     other = practice.buy("0.010", "28000.0")
     heard(node, "order.accepted", other)
     noted.write_text("two")
+    loaded.unlink()
     before = node.state()["restarts"]
     os.kill(node.state()["pid"], signal.SIGKILL)
     practice.quote("28990.0", "28990.2")
@@ -122,7 +125,9 @@ def test_orders_positions_and_state_are_there_again(project: Project, practice: 
         f"order {resting} is FILLED: 0.010 of 0.010 filled",
         f"order {other} is CANCELED: 0.000 of 0.010 filled",
         "position BTCUSDT-LINEAR.BYBIT-Obey-000 was 0.010, is 0.020",
+        f"the strategy's own state is that of {stopped:%Y-%m-%d %H:%M:%S} UTC",
     ]
+    assert loaded.read_text() == "one"
     assert heard(node, "order.filled", resting)["data"]["last_px"] == "29000.0"
     assert heard(node, "order.canceled", other)
     assert [each["strategy"] for each in node.status()["positions"]] == ["Obey-000"]

@@ -20,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from nautilus_trader.trading import Strategy
+
 from workbench.core.errors import WorkbenchError
 from workbench.core.journal import Journal, read
 from workbench.core.project import Project
@@ -120,7 +122,7 @@ class Node:
         self._handle, cache = node.handle(), node.cache
         memory.cache = cache
         if played:
-            played.unsettled = lambda: bool(self._recorder.awaited)
+            played.unsettled = lambda: bool(self._recorder.awaited or orders.due)
             played.on_end = lambda: self._recorder.note("feed.ended", feed="replay")
         guard = Guard(Limits(self._study.risk, Market(cache)), self._recorder)
         desk: Any = observed(guarded(Desk, guard), self._recorder)()
@@ -146,6 +148,7 @@ class Node:
         live = self._study.live
         assert live is not None
         kept = not any(each.adapter == "sandbox" for each in live.execution)
+        saves = bool(plan.redis) and loaded.strategy.on_save is not Strategy.on_save
         telemetry = Telemetry(self._recorder, cache, guard.limits.market, desk.equity, desk.feeds)
         orders = Orders(
             self._study,
@@ -159,7 +162,7 @@ class Node:
         self._recorder.listeners += [watchman.noted, telemetry.noted, orders.noted, memory.noted]
 
         def started() -> None:
-            memory.tell(kept=kept)
+            memory.tell(kept=kept, saves=saves)
             orders.start()
             self._started.set()
 
@@ -172,6 +175,7 @@ class Node:
             | doubts.operations()
             | {"telemetry": lambda _: telemetry.sample()}
             | {"stop": lambda request: self.stop(request.get("reason"))},
+            orders.work,
         )
         desk.equip(
             self._study,

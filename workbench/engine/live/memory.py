@@ -8,6 +8,7 @@ told, never passed over in silence.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
@@ -47,6 +48,7 @@ class Memory:
         self._currencies: dict[str, dict[str, Any]] = {}
         self._known: set[Any] = set()  # instruments whose currencies are noted
         self._told = False
+        self._stopped, self._orderly = 0, True  # the last time in order; whether it was the last
         self._recent: list[Event] = []  # of orders, since Redis was known to be complete
         for entry in read(recorder.journal.path):
             group, _, what = entry["type"].partition(".")
@@ -55,6 +57,10 @@ class Memory:
                 self._order(what, entry["data"])
             elif entry["type"] == "memory.caught_up":
                 self._recent = []
+            elif entry["type"] == "lifecycle.stopped":
+                self._stopped, self._orderly = entry["ts"], True
+            elif entry["type"] == "lifecycle.running":
+                self._orderly = False
             elif group == "position":
                 self._position(what, entry["data"])
             elif entry["type"] == "memory.lost":
@@ -132,13 +138,15 @@ class Memory:
         """Whether there is nothing to remember."""
         return not self._open and not self._positions
 
-    def tell(self, *, kept: bool) -> None:
+    def tell(self, *, kept: bool, saves: bool) -> None:
         """Note once, after reconciliation, what is there again, what is not, and what it changed.
 
         Parameters
         ----------
         kept
             Whether orders and positions have a memory: a venue, or Redis.
+        saves
+            Whether the strategy's own state has one; the engine saves it when it stops in order.
 
         """
         cache = self.cache
@@ -153,6 +161,9 @@ class Memory:
             *(f"order {name} was not known" for name in sorted(orders - self._open.keys())),
             *self._changed(positions),
         ]
+        if saves and not self._orderly and self._stopped:
+            at = datetime.fromtimestamp(self._stopped / 1e9, UTC)
+            changes.append(f"the strategy's own state is that of {at:%Y-%m-%d %H:%M:%S} UTC")
         content = {"orders": sorted(orders), "positions": {k: str(v) for k, v in positions.items()}}
         if not kept:
             if not self.empty:
