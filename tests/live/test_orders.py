@@ -133,7 +133,23 @@ def test_an_order_is_answered_with_what_became_of_it(desk: Desk) -> None:
         ),
         (
             {"type": "TRAILING_STOP_MARKET", "trailing_offset": 5, "side": "SELL"},
-            "trailing_offset: is below the market at 1.09995",
+            "trailing_offset: is less than the price, 1.09995, found 5",
+        ),
+        (
+            {
+                "type": "TRAILING_STOP_MARKET",
+                "trailing_offset": 10**12,
+                "trailing_offset_type": "TICKS",
+            },
+            "trailing_offset: is less than the price, 1.10005, found 10000000",
+        ),
+        (
+            {"quantity": 17014118346045},
+            "quantity: at 1.10005 is worth more than can be counted",
+        ),
+        (
+            {"type": "LIMIT", "side": "SELL", "price": "17014118346045"},
+            "quantity: at 17014118346045 is worth more than can be counted",
         ),
         ({"colour": "red"}, "colour: unknown key 'colour'"),
         ({"client_order_id": ""}, "client_order_id: an order's id is 1 to 36 letters"),

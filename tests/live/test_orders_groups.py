@@ -16,16 +16,25 @@ UP, DOWN = "1.1010", "1.0990"
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     desk = Desk.launch(make_project(tmp_path_factory.mktemp("groups") / "project"), *KINDS)
     yield desk
+    told = unprotected(desk)
     end(desk.node)
+    assert told in ([], ["bare"])
 
 
 @pytest.fixture(scope="module")
 def thin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """Quotes of 700 units: what is larger is filled in parts."""
     project = make_project(tmp_path_factory.mktemp("thin") / "project")
-    desk = Desk.launch(project, "quotes", size="700")
+    desk = Desk.launch(project, "quotes", "bars", size="700")
     yield desk
+    told = unprotected(desk)
     end(desk.node)
+    assert told == []
+
+
+def unprotected(desk: Desk) -> list[str]:
+    found = [each for each in desk.node.events() if each["type"] == "order.unprotected"]
+    return [each["client_order_id"] for each in found]
 
 
 def bracket(desk: Desk, instrument: str, name: str, **parts: Any) -> dict[str, Any]:
@@ -289,6 +298,23 @@ def test_exits_are_as_large_as_what_is_filled(thin: Desk) -> None:
     thin.to(49)
     assert thin.held() == {}
     assert statuses(thin, "partTP", "partSL") == ["canceled", "filled"]
+    thin.clear()
+
+
+def test_a_target_reached_before_the_entry_is_whole_ends_the_trade(thin: Desk) -> None:
+    thin.to(40)
+    bracket(
+        thin, INSTRUMENTS["bars"], "early",
+        entry={"type": "LIMIT", "price": "1.0981", "quantity": 4000},
+        take_profit={"price": "1.0983"}, stop_loss={"trigger_price": "1.0900"},
+    )  # fmt: skip
+    thin.to(47)
+    orders = thin.orders()
+    assert 0 < int(orders["early"]["filled"]) < 4000
+    assert statuses(thin, "early", "earlyTP", "earlySL") == ["canceled", "filled", "canceled"]
+    # What the entry got while it was being cancelled is closed at the market.
+    assert orders["earlyMX1"]["status"] == "filled"
+    assert thin.held() == {}
     thin.clear()
 
 

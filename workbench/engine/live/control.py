@@ -72,8 +72,13 @@ class Control:
 
     """
 
-    def __init__(self, path: Path, operations: dict[str, Operation]) -> None:
-        self._operations = operations
+    def __init__(
+        self,
+        path: Path,
+        operations: dict[str, Operation],
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._operations, self._after = operations, after
         self.wake: Callable[[], object] = lambda: None
         self._waiting: queue.Queue[tuple[dict[str, Any], Future[Any]]] = queue.Queue(MAX_WAITING)
         path.unlink(missing_ok=True)
@@ -92,13 +97,14 @@ class Control:
             try:
                 request, answer = self._waiting.get_nowait()
             except queue.Empty:
-                return
+                break
             if not answer.set_running_or_notify_cancel():
                 continue  # whoever asked has given up: it must not happen later
             try:
                 answer.set_result(self._operations[request["op"]](request))
             except Exception as error:
                 answer.set_exception(error)
+        self._after()
 
     def ask(self, line: bytes) -> dict[str, Any]:
         """Answer one line of a client."""

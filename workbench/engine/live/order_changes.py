@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -107,7 +107,7 @@ class Changes:
         known = [self._book.follow(order) for order in self._open() if wanted(_about(order))]
         known += [
             self._book.records[leg.id]
-            for leg in self._held()
+            for leg in self._book.held.values()
             if wanted((leg.order.instrument, leg.order.side, str(self._desk.strategy_id)))
         ]
         return self._cancel(known, request, wait, None)
@@ -122,12 +122,12 @@ class Changes:
             each["reason"] = record.reason if record is not None else None
         desk = str(self._desk.strategy_id)
         seen = {each["client_order_id"] for each in found}
-        for leg in self._legs():
-            record = self._book.records[leg.id]
-            shown_too = record.status == "held" or (request.get("all") and leg.id not in seen)
+        tickets = self._book.tickets.values() if request.get("all") else []
+        legs = {leg.id: leg for ticket in tickets for leg in ticket.legs} | self._book.held
+        for leg in legs.values():
             about = (leg.order.instrument, leg.order.side, desk)
-            if shown_too and not self._cache.order_exists(ClientOrderId(leg.id)) and wanted(about):
-                found.append(_described_leg(leg, record, desk))
+            if leg.id not in seen and wanted(about):
+                found.append(_described_leg(leg, self._book.records[leg.id], desk))
         return {"orders": found}
 
     def _cancel(
@@ -137,7 +137,7 @@ class Changes:
         wait: float,
         name: str | None,
     ) -> Any:
-        held = {leg.id: leg for leg in self._held()}
+        held = dict(self._book.held)
         going = [each for each in known if not each.closed and each.id not in held]
         self._asked("cancel", [each.id for each in known], request)
         for record in known:
@@ -215,13 +215,6 @@ class Changes:
         found = [*cache.orders_open(), *cache.orders_emulated(), *cache.orders_inflight()]
         unique = {str(order.client_order_id): order for order in found}
         return [order for order in unique.values() if not order.is_closed]
-
-    def _legs(self) -> Iterator[Leg]:
-        for ticket in self._book.tickets.values():
-            yield from ticket.legs
-
-    def _held(self) -> list[Leg]:
-        return [leg for leg in self._legs() if self._book.records[leg.id].status == "held"]
 
     def _filter(self, request: dict[str, Any]) -> Callable[[tuple[str, str, str]], bool]:
         """Return what tells whether an order is meant, by instrument, side and strategy."""

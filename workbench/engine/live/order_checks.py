@@ -11,12 +11,12 @@ from nautilus_trader.model import InstrumentId, Venue
 from workbench.core.errors import Issue, choices
 from workbench.engine.live import order_abilities
 from workbench.engine.live.limits import Market
-from workbench.engine.live.order_cost import Cost, margined
+from workbench.engine.live.order_cost import Cost, margined, notional
 from workbench.engine.live.order_market import Prices, closed, prices
-from workbench.engine.live.order_request import STOPS, TOUCHED, TRAILING, Order
+from workbench.engine.live.order_request import STOPS, TOUCHED, Order
 from workbench.engine.live.order_ticket import Leg, Ticket
 from workbench.study import Study
-from workbench.study.fields import decimals, moment_ns
+from workbench.study.fields import MAX_AMOUNT, decimals, moment_ns
 
 _PRICES = ("price", "trigger_price", "activation_price")
 # The only classes whose prices may be zero or below: the engine's own rule.
@@ -222,7 +222,7 @@ def fits(leg: Leg, instrument: Any, market: Decimal | None) -> Iterator[Issue]:
     for key in _PRICES:
         if (price := getattr(order, key)) is not None:
             yield from price_fits(leg, instrument, key, price)
-    yield from _offsets_fit(leg, instrument)
+    yield from _offsets_fit(leg, instrument, market)
     yield from _notional_fits(leg, instrument, market)
 
 
@@ -243,13 +243,17 @@ def price_fits(leg: Leg, instrument: Any, key: str, price: Decimal) -> Iterator[
         yield leg.issue(f"of {name} is at most {most}, found {price}", key)
 
 
-def _offsets_fit(leg: Leg, instrument: Any) -> Iterator[Issue]:
+def _offsets_fit(leg: Leg, instrument: Any, market: Decimal | None) -> Iterator[Issue]:
     order = leg.order
     for key in ("trailing_offset", "limit_offset"):
         offset = getattr(order, key)
         if offset is None:
             continue
         kind = order.trailing_offset_type
+        tick = instrument.price_increment.as_decimal()
+        distance = {"PRICE": offset, "TICKS": offset * tick}.get(kind, Decimal(0))
+        if market is not None and 0 < market <= distance:
+            yield leg.issue(f"is less than the price, {market}, found {distance}", key)
         if kind == "TICKS" and offset % 1:
             yield leg.issue(f"in ticks is a whole number, found {offset}", key)
         elif kind == "BASIS_POINTS" and offset >= 10_000:
@@ -262,14 +266,16 @@ def _offsets_fit(leg: Leg, instrument: Any) -> Iterator[Issue]:
 def _notional_fits(leg: Leg, instrument: Any, market: Decimal | None) -> Iterator[Issue]:
     order = leg.order
     price = order.price or order.trigger_price or market
+    if price is None or price <= 0 or order.quote_quantity:
+        return
+    size = instrument.multiplier.as_decimal() * order.quantity
+    if size * max(price, 1) > MAX_AMOUNT:
+        yield leg.issue(f"at {price} is worth more than can be counted", "quantity")
+        return
     least, most = instrument.min_notional, instrument.max_notional
-    if price is None or price <= 0 or order.quote_quantity or not (least or most):
+    if not (least or most) or decimals(order.quantity) > instrument.size_precision:
         return
-    if decimals(order.quantity) > instrument.size_precision:
-        return
-    value = instrument.notional_value(
-        instrument.make_qty(float(order.quantity)), instrument.make_price(float(price))
-    )
+    value = notional(instrument, order.quantity, price)
     if least is not None and value < least:
         yield leg.issue(f"is worth {value}, of {instrument.id} at least {least}", "quantity")
     if most is not None and value > most:
@@ -309,9 +315,6 @@ def wrong_side(leg: Leg, found: Prices) -> Iterator[Issue]:
                 f"{order.trigger_price}: it would trigger at once",
                 "trigger_price",
             )
-    trails = order.type in TRAILING and order.trailing_offset_type == "PRICE"
-    if trails and order.trailing_offset is not None and 0 < market <= order.trailing_offset:
-        yield leg.issue(f"is below the market at {market}", "trailing_offset")
     taken, price = found.taken(order.side), order.price
     if order.type == "LIMIT" and order.post_only and taken is not None and price is not None:
         takes = price >= taken if buys else price <= taken

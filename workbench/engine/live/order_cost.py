@@ -38,10 +38,6 @@ class Cost:
         multiplier: Decimal = instrument.multiplier.as_decimal()
         return order.quantity / (price * multiplier)
 
-    def notional(self, instrument: Any, units: Decimal, price: Decimal) -> Any:
-        """Return the engine's money of so many units."""
-        return instrument.notional_value(*_sized(instrument, units, price))
-
     def fees(
         self, order: Order, instrument: Any, units: Decimal, price: Decimal
     ) -> tuple[Decimal, Any] | None:
@@ -75,8 +71,8 @@ class Cost:
             margin = account.calculate_initial_margin(instrument, size, at)
             return margin.as_decimal(), margin.currency, "initial margin"
         if order.side == "BUY":
-            notional = instrument.notional_value(size, at)
-            return notional.as_decimal(), notional.currency, "cash"
+            value = instrument.notional_value(size, at)
+            return value.as_decimal(), value.currency, "cash"
         base = getattr(instrument, "base_currency", None)
         return None if base is None else (units, base, "what is sold")
 
@@ -93,10 +89,15 @@ class Cost:
         fees = self.fees(order, instrument, units, price)
         return {
             "price": f"{price:f}",
-            "notional": str(self.notional(instrument, units, price)),
+            "notional": str(notional(instrument, units, price)),
             "fees": None if fees is None else f"{fees[0]:f} {fees[1].code}",
             "margin": margin,
         }
+
+
+def notional(instrument: Any, units: Decimal, price: Decimal) -> Any:
+    """Return the engine's money of so many units."""
+    return instrument.notional_value(*_sized(instrument, units, price))
 
 
 def margined(account: Any) -> bool:

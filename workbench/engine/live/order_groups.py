@@ -24,6 +24,8 @@ _CHANGEABLE = ("accepted", "partially_filled", "triggered", "emulated")
 _REFUSED = ("rejected", "denied")
 _GONE = ("canceled", "expired")
 
+MOST_REPLACED = 9
+
 Send = Callable[[Ticket, Sequence[Leg]], None]
 Closing = Callable[[Callable[[], None]], None]
 Refusal = Callable[[Any, Any, Any], str | None]
@@ -192,7 +194,7 @@ class Keeper:
             if record.closed or leg.id in ended[:1]:
                 continue
             if ended:
-                self._desk.cancel_order(ClientOrderId(leg.id))
+                self._cancel(leg)
                 continue
             left = record.filled + self._left(ticket)
             if left < record.quantity and self._changeable(leg):
@@ -203,29 +205,46 @@ class Keeper:
         whole = ticket.linked[0].order.quantity
         if ticket.parent is not None:
             whole = self._record(ticket.parent).filled
-        return whole - sum((self._record(leg).filled for leg in ticket.linked), Decimal(0))
+        done = [self._record(leg) for leg in ticket.linked] + self._replacements(ticket)
+        return whole - sum((each.filled for each in done), Decimal(0))
+
+    def _replacements(self, ticket: Ticket) -> list[Record]:
+        """Return the market orders that were sent in place of exits."""
+        names = (f"{ticket.id}MX{number}" for number in range(1, MOST_REPLACED + 1))
+        found = [self._book.records.get(name) for name in names]
+        return [each for each in found if each is not None]
 
     def _protect(self, ticket: Ticket) -> None:
-        """Close at the market what a refused stop loss cannot protect."""
-        name = f"{ticket.id}MX"
-        replaced = self._book.records.get(name)
-        if replaced is not None:
-            if replaced.status in _REFUSED and replaced.reason:
-                self._unprotected(ticket, replaced.reason)
+        """Keep a position from being left without its exits."""
+        assert ticket.parent is not None
+        entry, exits = self._record(ticket.parent), [self._record(leg) for leg in ticket.linked]
+        if any(each.status == "filled" for each in exits) and not entry.closed:
+            self._cancel(ticket.parent)  # what it was to end with has come: no more of it
+        replaced, left = self._replacements(ticket), self._left(ticket)
+        if left <= 0 or any(not each.closed for each in replaced):
             return
+        refused = [each for each in (*exits, *replaced) if each.status in _REFUSED]
+        filled = [each for each in exits if each.status == "filled"]
         stops = [leg for leg in ticket.linked if leg.order.type in STOPS]
-        refused = [leg for leg in ticket.linked if self._record(leg).status in _REFUSED]
-        left = self._left(ticket)
-        if not stops or not refused or left <= 0:
+        if refused and stops and all(self._record(leg).closed for leg in stops):
+            reason = f"{refused[-1].id} was refused: {refused[-1].reason}"
+        elif filled and all(each.closed for each in exits):
+            reason = f"{ticket.parent.id} was filled further after {filled[0].id}"
+        else:
             return
-        if not all(self._record(leg).closed for leg in stops):
-            return  # it stands, though another exit was refused
-        reason = f"{refused[0].id} was refused: {self._record(refused[0]).reason}"
+        if len(replaced) == MOST_REPLACED or any(each.status in _REFUSED for each in replaced):
+            self._unprotected(ticket, reason)
+            return
+        name = f"{ticket.id}MX{len(replaced) + 1}"
         self._recorder.note("order.replaced", client_order_id=name, reason=reason)
         for leg in ticket.linked:
-            if not self._record(leg).closed:
-                self._desk.cancel_order(ClientOrderId(leg.id))
-        self._send(ticket, [Leg(name, self._market(stops[0].order, left), stops[0].path)])
+            self._cancel(leg)
+        self._send(ticket, [Leg(name, self._market(ticket.linked[0].order, left), ())])
+
+    def _cancel(self, leg: Leg) -> None:
+        order = self._desk.cache.order(ClientOrderId(leg.id))
+        if order is not None and not order.is_closed and not order.is_pending_cancel:
+            self._desk.cancel_order(order.client_order_id)
 
     def _unprotected(self, ticket: Ticket, reason: str) -> None:
         if ticket.id not in self._told:

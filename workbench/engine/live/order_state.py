@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from workbench.core.journal import Entry
-from workbench.engine.live.order_ticket import Ticket
+from workbench.engine.live.order_ticket import Leg, Ticket
 
 CLOSED = ("filled", "canceled", "expired", "denied", "rejected", "lost", "unknown", "dropped")
 _PENDING = ("intended", "initialized", "submitted", "released")
@@ -99,12 +99,16 @@ class Book:
         What was asked for, by the ticket's id.
     records
         The orders, by theirs.
+    held
+        Those that wait for another, in the order they came.
 
     """
 
     def __init__(self, past: Iterable[Entry]) -> None:
         self.tickets: dict[str, Ticket] = {}
         self.records: dict[str, Record] = {}
+        self.held: dict[str, Leg] = {}
+        self._open: dict[str, Record] = {}
         self._waiters: list[Waiter] = []
         self._owners: dict[str, str] = {}
         for entry in past:
@@ -114,18 +118,31 @@ class Book:
         """Keep a ticket whose orders have not been sent yet."""
         self.tickets[ticket.id] = ticket
         for leg in ticket.legs:
-            status = "held" if leg.waits else "intended"
-            self.intend(leg.id, leg.order.quantity, ticket.id, status)
+            self.intend(leg.id, leg.order.quantity, ticket.id)
+            if leg.waits:
+                self.hold(leg)
 
-    def intend(self, name: str, units: Decimal, ticket: str, status: str = "intended") -> None:
+    def intend(self, name: str, units: Decimal, ticket: str) -> None:
         """Note that an order of a ticket is about to be sent."""
-        self.records[name] = Record(name, status, units)
+        self.records[name] = self._open[name] = Record(name, "intended", units)
         self._owners[name] = ticket
+        self.held.pop(name, None)
+
+    def hold(self, leg: Leg) -> None:
+        """Note that an order of a ticket waits for another."""
+        self.records[leg.id].status = "held"
+        self.held[leg.id] = leg
+
+    def open(self) -> list[Record]:
+        """Return the orders that something can still happen to."""
+        self._open = {name: each for name, each in self._open.items() if not each.closed}
+        return list(self._open.values())
 
     def follow(self, order: Any) -> Record:
         """Return the record of an order in the engine's cache, also of a strategy's."""
         name = str(order.client_order_id)
         record = self.records.setdefault(name, Record(name, "initialized", Decimal(0)))
+        self._open[name] = record
         record.quantity = order.quantity.as_decimal()
         record.filled = order.filled_qty.as_decimal()
         record.status = order.status.name.lower()
@@ -163,6 +180,7 @@ class Book:
         """Close an order by the desk's own decision."""
         record = self.records[name]
         record.status, record.reason = status, reason
+        self.held.pop(name, None)
         self._tell(status, record)
 
     def _tell(self, what: str, record: Record) -> None:

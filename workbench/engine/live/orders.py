@@ -45,6 +45,11 @@ class Orders:
     refusal
         Says why the limits keep an order from being changed.
 
+    Attributes
+    ----------
+    due
+        Tickets whose orders something has happened to that is still to be looked at.
+
     """
 
     def __init__(
@@ -58,6 +63,8 @@ class Orders:
         refusal: Refusal,
     ) -> None:
         self._desk, self._cache, self._recorder, self._closing = desk, cache, recorder, closing
+        self.due: dict[str, Ticket] = {}
+        self._working = False
         self._book = Book(past)
         self._checker = Checker(study, cache, desk)
         self._keeper = Keeper(
@@ -77,8 +84,8 @@ class Orders:
 
     def start(self) -> None:
         """Find out what became of the orders of before a restart; call after reconciliation."""
-        for record in list(self._book.records.values()):
-            if record.closed or record.status == "held":
+        for record in self._book.open():
+            if record.status == "held":
                 continue
             order = self._cache.order(ClientOrderId(record.id))
             if order is not None:
@@ -89,41 +96,67 @@ class Orders:
                 gone = "the venue does not know it any more"
                 reason = order_state.LOST if self._checker.simulated else gone
                 self._book.end(record.id, "lost", reason)
-        for ticket in list(self._book.tickets.values()):
-            self._keeper.look(ticket)
+        self.due |= self._book.tickets
+        self.work()
 
     def _untraced(self, record: Record) -> None:
         """Tell of an order that was meant to be sent, and of which nothing is known."""
         ticket = self._book.ticket_of(record.id)
-        exits = [leg.id for leg in ticket.linked] if ticket and ticket.exits else []
+        exits = {leg.id: leg for leg in ticket.linked} if ticket and ticket.exits else {}
         again = record.id in exits and not self._checker.simulated
         reason = order_state.SENT_AGAIN if again else order_state.UNTRACED
         self._recorder.note("order.untraced", client_order_id=record.id, reason=reason)
-        self._book.end(record.id, "held" if again else "unknown", reason)
+        if again:
+            self._book.hold(exits[record.id])
+        else:
+            self._book.end(record.id, "unknown", reason)
 
     def noted(self, group: str, what: str, event: Any) -> None:
         """Take in one of the engine's events."""
         self._book.noted(group, what, event)
         ticket = self._book.ticket_of(str(event.client_order_id)) if group == "order" else None
-        if ticket is None:
+        if ticket is not None and len(ticket.legs) > 1:
+            self.due[ticket.id] = ticket
+            self.work()
+
+    def work(self) -> None:
+        """Do what follows from events; also called after every look at the control channel.
+
+        An event that comes while the desk is sending, changing or cancelling finds it borrowed by
+        the engine: what follows from it is done right after.
+        """
+        if self._working or not self.due:
             return
+        try:
+            assert self._desk.strategy_id
+        except RuntimeError:
+            return
+        self._working = True
+        try:
+            while self.due:
+                self._look_at(self.due.pop(next(iter(self.due))))
+        finally:
+            self._working = False
+
+    def _look_at(self, ticket: Ticket) -> None:
         try:
             self._keeper.look(ticket)
         except Exception as error:
             # The engine would only log it, and a position could stand without its exits.
-            reason = f"what follows {event.client_order_id} could not be done: {error!r}"
+            reason = f"what follows from its orders could not be done: {error!r}"
             self._recorder.note("order.unprotected", client_order_id=ticket.id, reason=reason)
 
     def look(self) -> None:
         """Look after what no event tells; called now and then."""
         own = self._desk.strategy_id
-        for record in [each for each in self._book.records.values() if not each.closed]:
+        for record in self._book.open():
             order = self._cache.order(ClientOrderId(record.id))
             # Given back by a venue after a restart without memory: the desk hears nothing of it.
             if order is not None and order.strategy_id != own:
                 self._book.follow(order)
                 if (ticket := self._book.ticket_of(record.id)) is not None:
-                    self._keeper.look(ticket)
+                    self.due[ticket.id] = ticket
+        self.work()
         if self._checker.simulated:
             self._expire()
 
@@ -159,8 +192,19 @@ class Orders:
         self._book.add(ticket)
         said = [*notes, *self._checker.warnings(ticket)]
         waiter = self._waiter(ticket)
-        self._dispatch(prepared)
+        try:
+            self._dispatch(prepared)
+        except Exception as error:
+            self._failed(ticket, error)
         return Later(waiter.done, wait, lambda: self._answer(ticket, said))
+
+    def _failed(self, ticket: Ticket, error: Exception) -> None:
+        """Note what the engine would not even take."""
+        for leg in ticket.legs:
+            if self._book.records[leg.id].status in ("intended", "held"):
+                reason = f"the engine did not take it: {error}"
+                self._recorder.note("order.untraced", client_order_id=leg.id, reason=reason)
+                self._book.end(leg.id, "unknown", reason)
 
     def preview(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return what would be sent and what it would cost, and send nothing."""
