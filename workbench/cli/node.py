@@ -228,6 +228,19 @@ def events(
 
 
 @node.command()
+@_name
+@click.argument("run_id", metavar="RUN")
+@json_option
+def parity(name: str, run_id: str, as_json: bool) -> int:
+    """Compare the decisions of a node on a replay with those of a backtest; 1 if they differ."""
+    from workbench import live
+
+    found = live.parity(name, run_id)
+    emit(found.to_dict(), as_json, lambda: say(str(found)))
+    return 0 if found.equal else 1
+
+
+@node.command()
 @click.option("--port", type=int, help="Serve on this port of 127.0.0.1 instead of printing.")
 def metrics(port: int | None) -> int:
     """Print the measurements of all nodes for Prometheus, or serve them."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.live import orders, risk
     from workbench.live.bus import EngineEventBus
+    from workbench.live.decisions import Parity, parity
     from workbench.live.handle import Node, node, nodes
     from workbench.live.launcher import launch
     from workbench.live.promotion import Promotion, flip
@@ -23,23 +24,27 @@ if TYPE_CHECKING:
 __all__ = [
     "EngineEventBus",
     "Node",
+    "Parity",
     "Promotion",
     "flip",
     "launch",
     "node",
     "nodes",
     "orders",
+    "parity",
     "risk",
 ]
 
 _HOMES = {
     "EngineEventBus": "bus",
     "Node": "handle",
+    "Parity": "decisions",
     "Promotion": "promotion",
     "flip": "promotion",
     "launch": "launcher",
     "node": "handle",
     "nodes": "handle",
+    "parity": "decisions",
 }
 
 

@@ -89,6 +89,14 @@ class Guard:
             client_order_id=str(order.client_order_id),
             instrument=str(order.instrument_id),
             reason=reason,
+            at=self.recorder.position(),
+            order={
+                "instrument_id": str(order.instrument_id),
+                "order_side": order.side.name,
+                "order_type": order.order_type.name,
+                "quantity": str(order.quantity),
+                "price": str(order.price) if getattr(order, "price", None) else None,
+            },
         )
         now = strategy.clock.timestamp_ns()
         event = OrderDenied(

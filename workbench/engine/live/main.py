@@ -123,6 +123,8 @@ class Node:
         memory.cache = cache
         if played:
             played.unsettled = lambda: bool(self._recorder.awaited or orders.due)
+            self._recorder.position = lambda: played.last_ns
+            self._recorder.note("feed.started", feed="replay", rows=played.rows)
             played.on_end = lambda: self._recorder.note("feed.ended", feed="replay")
         guard = Guard(Limits(self._study.risk, Market(cache)), self._recorder)
         desk: Any = observed(guarded(Desk, guard), self._recorder)()

@@ -34,6 +34,8 @@ class Recorder:
     awaited
         Orders that something is still to happen to at once: on their way to the venue, or market
         orders without their fill.
+    position
+        Returns the time of the row a replay has come to; None where nothing is replayed.
     listeners
         Called with group, what happened and the event, such as ``order``, ``filled``.
 
@@ -42,6 +44,7 @@ class Recorder:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.awaited: set[str] = set()
+        self.position: Callable[[], int | None] = lambda: None
         self.listeners: list[Callable[[str, str, Any], None]] = []
         self._markets: set[str] = set()
         self._accounts: dict[str, Any] = {}
@@ -57,7 +60,10 @@ class Recorder:
             self._await(str(event.client_order_id), what, event)
         # An order that only exists in memory is no money yet.
         durable = group == "position" or what in _MONEY
-        self.journal.append(f"{group}.{what}", {"data": event_values(event)}, durable=durable)
+        content: dict[str, Any] = {"data": event_values(event)}
+        if what == "initialized" and (at := self.position()) is not None:
+            content["at"] = at
+        self.journal.append(f"{group}.{what}", content, durable=durable)
         for listener in self.listeners:  # what they do comes after it in the journal too
             listener(group, what, event)
 
