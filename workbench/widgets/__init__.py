@@ -1,0 +1,1 @@
+"""Panel components on the verbs of the rooms below, for notebook cells, ipywidgets and the app."""
