@@ -11,7 +11,7 @@ from workbench.study.datasets import (
 )
 from workbench.study.differences import Change, diff
 from workbench.study.document import Live, Risk, Strategy, Study, Sweep, Venue
-from workbench.study.load import load, schema
+from workbench.study.load import load, loads, schema
 from workbench.study.store import StudyStore, Version
 
 __all__ = [
@@ -33,5 +33,6 @@ __all__ = [
     "Version",
     "diff",
     "load",
+    "loads",
     "schema",
 ]

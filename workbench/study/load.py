@@ -60,7 +60,36 @@ def load(
     places = Places()
     for path in paths:
         content, places = merge(content, places, *source.read(locate(path), str(path)))
-    study = build(content, places, environment_overrides(environ) + parameter_overrides(params))
+    overrides = environment_overrides(environ) + parameter_overrides(params)
+    return assemble(content, places, overrides)
+
+
+def loads(
+    text: str, name: str = "study.yaml", *, params: Mapping[str, Any] | Sequence[str] = ()
+) -> Study:
+    """Load a study from text, as a form or a request brings it; nothing of the environment counts.
+
+    Parameters
+    ----------
+    text
+        YAML, or JSON if `name` ends in ``.json``.
+    name
+        How errors name it.
+    params
+        Overrides, as for `load`.
+
+    Raises
+    ------
+    StudyError
+        With every issue found, see `load`.
+
+    """
+    return assemble(*source.read_text(text, name), parameter_overrides(params))
+
+
+def assemble(content: dict[str, Any], places: Places, overrides: Sequence[Override] = ()) -> Study:
+    """Build a study of plain values, its sweep tried too, or raise `StudyError`; see `build`."""
+    study = build(content, places, overrides)
     if issues := _check_sweep(study):
         raise StudyError(issues)
     return study

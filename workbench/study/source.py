@@ -57,7 +57,18 @@ def read(path: FilePath, shown: str | None = None) -> tuple[dict[str, Any], Plac
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise StudyError(Issue("is not UTF-8 text", file=name, line=line)) from None
-    if path.suffix.lower() == ".json":
+    return _document(text, name, json=path.suffix.lower() == ".json")
+
+
+def read_text(text: str, name: str) -> tuple[dict[str, Any], Places]:
+    """Read the text of a study; see `read`."""
+    if len(text.encode(errors="replace")) > MAX_BYTES:
+        raise StudyError(Issue(f"is too large: a study has at most {MAX_BYTES} bytes", file=name))
+    return _document(text, name, json=name.lower().endswith(".json"))
+
+
+def _document(text: str, name: str, *, json: bool) -> tuple[dict[str, Any], Places]:
+    if json:
         _check_json(text, name)
     return parse(text, name)
 
@@ -65,7 +76,7 @@ def read(path: FilePath, shown: str | None = None) -> tuple[dict[str, Any], Plac
 def parse(text: str, name: str) -> tuple[dict[str, Any], Places]:
     """Parse one YAML document; see `read`."""
     try:
-        root = _compose(text)
+        root = compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
@@ -93,7 +104,7 @@ def parse_value(text: str, path: Path, origin: str) -> Any:
     `path` and `origin` are where it goes and where it came from, for the error.
     """
     try:
-        root = _compose(text)
+        root = compose(text)
     except YAMLError:
         root = None
     reader = _Reader(origin, with_lines=False)
@@ -119,7 +130,8 @@ class _ShallowComposer(Composer):
         return node
 
 
-def _compose(text: str) -> Node | None:
+def compose(text: str) -> Node | None:
+    """Return the nodes of one YAML document with their places in the text, None if it is empty."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _ShallowComposer
     root: Node | None = yaml.compose(text)
