@@ -16,7 +16,7 @@ import pytest
 from tests.app.conftest import command, make_project, serving
 from tests.conftest import ROOT
 from workbench.app import server
-from workbench.app.jobs import Job
+from workbench.app.launch import run_job
 from workbench.backtest import RunStore
 from workbench.core.errors import DependencyError
 from workbench.core.project import Project
@@ -184,16 +184,16 @@ def test_panel_serve(tmp_path, visit, inside):
 
 def test_a_job_cancelled_before_it_began_is_cancelled(tmp_path):
     project = Project(make_project(tmp_path / "project"))
-    job = Job("studies/slow.yaml", {}, project)
+    job = run_job(project.root / "studies" / "slow.yaml", {}, project)
     job.cancel()
     job.wait(30)
-    assert job.run is not None
-    assert job.run.status == "cancelled"
+    assert job.result is not None
+    assert job.result.status == "cancelled"
 
 
 def test_a_job_that_is_refused_says_why(project):
-    job = Job("studies/ema-cross.yaml", {"fast": "ten"}, project)
+    job = run_job(project.root / "studies" / "ema-cross.yaml", {"fast": "ten"}, project)
     job.wait(30)
-    assert job.run is None
+    assert job.result is None
     assert "fast" in str(job.error)
     assert RunStore(project).list() == []

@@ -6,6 +6,7 @@ selected stands in the page's address.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import panel as pn
@@ -13,9 +14,9 @@ import param
 
 from workbench.app.datasets import DataView
 from workbench.app.launch import LaunchView
-from workbench.app.look import THEME_COOKIE, failure, html, resource
 from workbench.app.runs import RunsView
 from workbench.core.project import Project
+from workbench.widgets.look import THEME_COOKIE, failure, html, resource
 
 TICK_MS = 500
 TICKS_A_REFRESH = 4
@@ -54,7 +55,7 @@ class Dashboard(pn.viewable.Viewer):
         self._tabs = pn.Tabs(
             *zip(("Runs", "Run a study", "Data"), self._fronts, strict=True),
             sizing_mode="stretch_width",
-            stylesheets=[resource("widgets.css")],
+            stylesheets=[resource("controls.css")],
         )
         self._tabs.param.watch(self._turned, "active")
         self.runs.param.watch(self._chosen, "chosen")
@@ -128,12 +129,13 @@ def page(project: Project | None = None) -> Any:
     except Exception as error:  # the page would be a spinner that never ends
         body = html(failure(error, "The dashboard cannot be shown"))
     template = pn.Template(
-        resource("page.html"),
+        (Path(__file__).parent / "page.html").read_text(),
         theme=pn.theme.DarkTheme if dark else pn.theme.DefaultTheme,
         design=pn.theme.Native,
         location=True,
     )
-    template.add_variable("css", resource("page.css"))
+    page_css = (Path(__file__).parent / "page.css").read_text()
+    template.add_variable("css", resource("palette.css") + page_css)
     template.add_variable("cookie", THEME_COOKIE)
     template.add_variable("project", where)
     template.add_panel("body", pn.panel(body))

@@ -14,9 +14,8 @@ import param
 from bokeh.events import Tap
 
 from workbench import data
-from workbench.app.glimpse import CARD, GlimpseView
+from workbench.app.glimpse import GlimpseView
 from workbench.app.launch import study_files
-from workbench.app.look import bar, drawing, failure, html, notice, resource
 from workbench.backtest.glossary import NONE
 from workbench.core.errors import InputError
 from workbench.core.progress import Progress
@@ -27,6 +26,7 @@ from workbench.data.intervals import iso
 from workbench.data.live import LivePicture
 from workbench.data.picture import Drawn
 from workbench.study import load
+from workbench.widgets.look import CARD, bar, drawing, failure, html, notice, resource
 
 NO_STUDY = "None"
 
@@ -86,7 +86,7 @@ class DataView(pn.viewable.Viewer):
         self._keys: list[str] = []
         self._progress: Progress | None = None
         self._busy = self._wanted = self._placing = False
-        style = [resource("widgets.css")]
+        style = [resource("controls.css")]
         self._said, self._bar, self._wrong, self._broken = html(), html(), html(), html()
         self._study = pn.widgets.Select(
             name="Missing for study", options=[NO_STUDY], width=220, margin=0, stylesheets=style

@@ -11,18 +11,24 @@ from typing import Any
 import panel as pn
 
 from workbench import backtest
-from workbench.app.look import bar, drawing, failure, figure, html, notice, pairs, resource
 from workbench.backtest import Run
 from workbench.backtest.glossary import NONE, TERMS, duration, written
 from workbench.backtest.model import FINISHED
 from workbench.core.project import Project
+from workbench.widgets.look import (
+    CARD,
+    bar,
+    drawing,
+    failure,
+    figure,
+    html,
+    notice,
+    pairs,
+    resource,
+)
 
 MAX_PRICE_CHARTS = 3
 
-CARD = {
-    "background": "var(--paper)", "border": "1px solid var(--rule)", "border-radius": "10px",
-    "padding": "12px 14px",
-}  # fmt: skip
 
 TILES = (
     ("net_profit", True), ("total_return", True), ("cagr", True), ("sharpe", False),
@@ -55,7 +61,7 @@ class DetailView(pn.viewable.Viewer):
         self._project, self._dark, self._on_change = project, dark, on_change
         self._runs: Sequence[Run] = ()
         self._key: tuple[Any, ...] | None = None
-        style = [resource("widgets.css")]
+        style = [resource("controls.css")]
         self._head, self._progress, self._said = html(), html(), html()
         self._messages, self._figures, self._facts = html(), html(), html()
         self._charts = pn.Column(sizing_mode="stretch_width", margin=0, styles=CARD)

@@ -8,18 +8,14 @@ from typing import Any
 import panel as pn
 
 from workbench import data
-from workbench.app.look import bar, drawing, failure, html
 from workbench.core.errors import Cancelled
 from workbench.core.progress import Progress
 from workbench.core.project import Project
 from workbench.data.candles import Preview
 from workbench.data.live import LivePicture
 from workbench.data.picture import Drawn
+from workbench.widgets.look import CARD, bar, drawing, failure, html
 
-CARD = {
-    "background": "var(--paper)", "border": "1px solid var(--rule)", "border-radius": "10px",
-    "padding": "12px 14px",
-}  # fmt: skip
 _HINT = (
     '<p class="muted small">Drag to move, Ctrl and wheel to zoom, or draw a box with the tool '
     "above the picture. Times are in UTC.</p>"

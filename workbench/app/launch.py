@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -11,15 +11,17 @@ from typing import Any
 
 import panel as pn
 
-from workbench.app.jobs import Job, shortened
-from workbench.app.look import bar, failure, html, notice, resource
+from workbench.backtest import Run, start
 from workbench.backtest.glossary import duration, written
 from workbench.checks import check
 from workbench.core.errors import InputError, Issue, WorkbenchError
+from workbench.core.progress import OnProgress, ShouldStop
 from workbench.core.project import Project
 from workbench.engine.inspection import check_strategy
 from workbench.study import Study, load
 from workbench.study.overlay import parameter_overrides
+from workbench.widgets.jobs import Job, shortened
+from workbench.widgets.look import bar, failure, html, notice, resource
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -68,11 +70,11 @@ class LaunchView(pn.viewable.Viewer):
     def __init__(self, project: Project, *, on_open: Callable[[str], None]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._project, self._on_open = project, on_open
-        self._job: Job | None = None
+        self._job: Job[Run] | None = None
         self._seen: tuple[Path, float] | None = None
         self._inspection = Inspection("")
         self._fields: dict[str, Any] = {}
-        self._style = [resource("widgets.css")]
+        self._style = [resource("controls.css")]
         self._select = pn.widgets.Select(
             name="Study", options=[], width=320, stylesheets=self._style, margin=(0, 0, 4, 0)
         )
@@ -168,7 +170,8 @@ class LaunchView(pn.viewable.Viewer):
     def _start(self, _: Any) -> None:
         self._open.visible, self._result.object = False, ""
         try:
-            self._job = Job(f"studies/{self._select.value}", self._changes(), self._project)
+            path = self._project.root / "studies" / self._select.value
+            self._job = run_job(path, self._changes(), self._project)
         except InputError as error:
             self._result.object = failure(error, "Refused")
             return
@@ -196,13 +199,22 @@ class LaunchView(pn.viewable.Viewer):
         self._run.disabled = bool(self._inspection.issues)
         if job.error:
             self._result.object = failure(job.error, "Refused: nothing was run")
-        elif job.run:
-            self._open.tags, self._open.visible = [job.run.id], True
-            self._result.object = _result(job.run)
+        elif job.result:
+            self._open.tags, self._open.visible = [job.result.id], True
+            self._result.object = _result(job.result)
 
-    def _draw(self, job: Job) -> None:
+    def _draw(self, job: Job[Run]) -> None:
         share = job.progress.fraction
         self._progress.object = bar(f"{job.progress.task}: {share:.0%}", share)
+
+
+def run_job(path: Path, params: Mapping[str, Any], project: Project) -> Job[Run]:
+    """Start the run of a study's file; a cancelled or failed run is a result as well."""
+
+    def work(heard: OnProgress, should_stop: ShouldStop) -> Run:
+        return start(path, params, project=project, on_progress=heard).wait(should_stop)
+
+    return Job(f"Running {path.name}", work, project=project)
 
 
 def study_files(folder: Path) -> list[str]:

@@ -12,10 +12,10 @@ import panel as pn
 import param
 
 from workbench.app.detail import DetailView
-from workbench.app.look import html, resource
 from workbench.backtest import Run, RunStore
 from workbench.backtest.glossary import NONE
 from workbench.core.project import Project
+from workbench.widgets.look import html, resource
 
 MOST = 500
 
@@ -56,7 +56,7 @@ class RunsView(pn.viewable.Viewer):
         self._runs: list[Run] = []
         self._rows: list[dict[str, Any]] = []
         self._loaded = self._placing = False
-        style = [resource("widgets.css")]
+        style = [resource("controls.css")]
         self._study = pn.widgets.Select(
             options=[ALL_STUDIES], width=180, margin=0, stylesheets=style
         )

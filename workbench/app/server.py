@@ -57,8 +57,8 @@ def serve(
     import panel as pn
     from tornado.ioloop import IOLoop
 
-    from workbench.app import jobs
     from workbench.app.dashboard import page
+    from workbench.widgets import jobs
 
     token = secrets.token_urlsafe(24)
     loop = IOLoop.current()

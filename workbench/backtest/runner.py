@@ -17,7 +17,7 @@ from workbench.backtest.process import CANCEL_FILE, OUTPUT_FILE, close, dismiss,
 from workbench.backtest.store import RunStore
 from workbench.core.errors import Cancelled, InputError, Issue, RunError, StudyError
 from workbench.core.files import write_text
-from workbench.core.progress import OnProgress, Progress, ignore
+from workbench.core.progress import OnProgress, Progress, ShouldStop, ignore, never
 from workbench.core.project import Project, locate
 from workbench.engine import require
 from workbench.engine.inspection import check_strategy, located
@@ -247,8 +247,13 @@ class Running:
         """Whether it has ended, one way or another."""
         return self._ended.is_set()
 
-    def wait(self) -> Run:
+    def wait(self, should_stop: ShouldStop = never) -> Run:
         """Wait for the end; return the run, done, failed or cancelled.
+
+        Parameters
+        ----------
+        should_stop
+            Asked ten times a second; True cancels the run.
 
         Raises
         ------
@@ -256,7 +261,10 @@ class Running:
             If strategy or data were refused; nothing is recorded then.
 
         """
-        self._ended.wait()
+        while not self._ended.wait(0.1):
+            if should_stop():
+                self.cancel()
+                self._ended.wait()
         code = self._process.poll()
         self._lock.close()
         if self._issues:

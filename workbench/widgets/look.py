@@ -1,16 +1,22 @@
-"""How the page looks: styles, the colours of charts at night, small pieces of HTML."""
+"""How widgets look: styles, the colours of charts at night, small pieces of HTML."""
 
 from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import InputError, WorkbenchError
+
+CARD = {
+    "background": "var(--paper)", "border": "1px solid var(--rule)", "border-radius": "10px",
+    "padding": "12px 14px",
+}  # fmt: skip
+"""Styles of a box around a chart or a form."""
 
 THEME_COOKIE = "workbench-theme"
 
@@ -34,12 +40,28 @@ def html(content: str = "", **options: Any) -> Any:
     return pane
 
 
+def button(name: str, kind: str, does: Callable[[Any], Any], **options: Any) -> Any:
+    """Return a button: ``primary`` (one a widget), ``default`` or ``danger``.
+
+    `does` is called with its event, or awaited.
+    """
+    import panel as pn
+
+    settings = {"margin": 0, "min_width": 96} | options
+    made = pn.widgets.Button(
+        name=name, button_type=kind, stylesheets=[resource("controls.css")], **settings
+    )
+    made.on_click(does)
+    return made
+
+
 def notice(tone: str, title: str, lines: Iterable[str] = (), pre: str = "") -> str:
     """Return a box: ``failure``, ``warning``, ``good`` or ``hint``; every text is escaped."""
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     listed = f"<ul>{items}</ul>" if items else ""
     block = f"<pre>{escape(pre)}</pre>" if pre else ""
-    return f'<div class="notice {tone}" role="status"><b>{escape(title)}</b>{listed}{block}</div>'
+    role = "alert" if tone == "failure" else "status"
+    return f'<div class="notice {tone}" role="{role}"><b>{escape(title)}</b>{listed}{block}</div>'
 
 
 def failure(error: Exception, doing: str) -> str:
@@ -57,7 +79,8 @@ def bar(text: str, share: float) -> str:
     """Return a progress bar with its text; the text is escaped."""
     return (
         f'<p class="muted">{escape(text)}</p><div class="bar" role="progressbar" '
-        f'aria-valuenow="{100 * share:.0f}"><i style="width: {share:.0%}"></i></div>'
+        f'aria-label="{escape(text)}" aria-valuenow="{100 * share:.0f}">'
+        f'<i style="width: {share:.0%}"></i></div>'
     )
 
 

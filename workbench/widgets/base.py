@@ -1,0 +1,161 @@
+"""What every widget stands on: where it is shown, its colours, its refresh."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from typing import Any
+
+import panel as pn
+import param
+from panel.custom import JSComponent
+
+from workbench.core.errors import WorkbenchError
+from workbench.core.project import Project
+from workbench.widgets.look import failure, html, resource
+
+EXTENSIONS = ("tabulator", "codeeditor")
+REFRESH_MS = 500
+GROUND = {"background": "var(--page)", "border-radius": "12px", "padding": "16px"}
+
+
+def load() -> None:
+    """Load Panel's scripts into the notebook, once; they come from this machine.
+
+    The first widget made in a kernel does this. Call it in a cell of its own, above, where a
+    notebook is to show widgets as soon as it is opened.
+    """
+    if not pn.extension._loaded:
+        pn.extension(*EXTENSIONS, inline=True, design="native")
+
+
+def in_kernel() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    with contextlib.suppress(ImportError):
+        from IPython import get_ipython
+
+        shell = get_ipython()
+        return getattr(shell, "kernel", None) is not None
+    return False
+
+
+def ipywidget(viewer: Any) -> Any:
+    """Return anything of Panel as an ipywidget that asks nothing of another machine."""
+    from bokeh.document import Document
+    from bokeh.models import Spacer
+    from panel.io.notebook import patch_inline_stylesheets
+
+    document = Document()
+    # From here on the document's style sheets stand in it, instead of being asked for.
+    patch_inline_stylesheets(Spacer(), document)
+    return pn.ipywidget(viewer, doc=document)
+
+
+class Theme(JSComponent):
+    """Tells whether the page around a widget is dark, and when that changes."""
+
+    dark = param.Boolean(default=False, doc="Whether the page is dark.")
+
+    _esm = resource("theme.js")
+
+
+class Widget(pn.viewable.Viewer):
+    """A component of the workbench, for a notebook's cell, an ipywidgets layout or a page.
+
+    A subclass makes its parts in its constructor, hands them to `place`, and brings them up to date
+    in `refresh`. It keeps no state that matters: files are the truth.
+
+    Parameters
+    ----------
+    project
+        Whose files; default: the project of the working folder.
+    dark
+        Whether it is drawn for a dark page, one of the workbench's own; default: it stands in any
+        page, on a ground of its own, dark where that page is.
+
+    """
+
+    dark: Any = param.Boolean(default=False, doc="Whether it is drawn for a dark page.")
+
+    def __init__(self, project: Project | None = None, *, dark: bool | None = None) -> None:
+        super().__init__(dark=bool(dark))  # type: ignore[no-untyped-call]
+        if in_kernel():
+            load()
+        self.project = project or Project.find()
+        self._busy, self._refreshing = False, False
+        self._trouble = html()
+        self._body = pn.Column(sizing_mode="stretch_width", margin=0)
+        self._frame = pn.Column(
+            self._trouble, self._body,
+            sizing_mode="stretch_width", margin=0, stylesheets=[resource("palette.css")],
+        )  # fmt: skip
+        if dark is None:
+            theme: Any = Theme(width=0, height=0, margin=0)  # type: ignore[no-untyped-call]
+            theme.link(self, dark="dark")
+            self._frame.insert(0, theme)
+            self._frame.styles = GROUND
+        self._shade()
+
+    def __panel__(self) -> Any:
+        self._begin()
+        return self._frame
+
+    def place(self, *parts: Any) -> None:
+        """Put the widget's parts in their place."""
+        self._body.objects = list(parts)
+
+    async def refresh(self) -> None:
+        """Bring the widget up to date with the project's files: called twice a second."""
+
+    def widget(self) -> Any:
+        """Return it as an ipywidget, for use in ``ipywidgets`` layouts.
+
+        Raises
+        ------
+        WorkbenchError
+            Outside a notebook's kernel.
+
+        """
+        if not in_kernel():
+            raise WorkbenchError("an ipywidget lives in a notebook's kernel: there is none here")
+        load()
+        return ipywidget(self)
+
+    @param.depends("dark", watch=True)
+    def _shade(self) -> None:
+        self._frame.css_classes = ["night"] if self.dark else ["day"]
+
+    def _begin(self) -> None:
+        """Start the refresh, when it is first shown."""
+        if self._refreshing or type(self).refresh is Widget.refresh:
+            return
+        self._refreshing = True
+        known = weakref.ref(self)
+
+        def tick() -> None:
+            shown = known()
+            if shown is None:
+                callback.stop()
+            else:
+                shown._tick()
+
+        callback = pn.state.add_periodic_callback(tick, REFRESH_MS)
+        self._tick()
+
+    def _tick(self) -> None:
+        # The page takes no click while a periodic callback runs: it only starts the work.
+        if not self._busy:
+            self._busy = True
+            pn.state.execute(self._update)
+
+    async def _update(self) -> None:
+        try:
+            await self.refresh()
+            self._trouble.object = ""
+        except Exception as error:
+            # A widget that stands still without a word would be worse.
+            self._trouble.object = failure(error, "This cannot be brought up to date")
+            await asyncio.sleep(1.0)
+        finally:
+            self._busy = False
