@@ -34,7 +34,7 @@ def test_the_public_names_are_these() -> None:
         "secrets", "show",
     ]  # fmt: skip
     assert live.__all__ == [
-        "EngineEventBus", "Node", "Promotion", "flip", "launch", "node", "nodes", "orders", "risk",
+        "EngineEventBus", "Node", "Parity", "Promotion", "flip", "launch", "node", "nodes", "orders", "risk",
     ]  # fmt: skip
     assert venue.__all__ == ["Ready", "Venue", "serve", "start"]
     assert {"Study", "StudyStore", "load", "schema"} <= set(study.__all__)

@@ -7,13 +7,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import httpx
+
 from workbench import adapters, backtest, checks, data
 from workbench.backtest import Run
 from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.project import Project
 from workbench.engine.inspection import source_digest
 from workbench.study import Study
+from workbench.venue import announce
+from workbench.venue.relisting import relist
 
+_ANSWER_SECONDS = 5.0
 _SMOKE_SHARE = 10  # a tenth of the data, the newest
 
 
@@ -87,7 +92,8 @@ def _looked_at(study: Study, run: Run, project: Project) -> Iterator[Gate]:
         yield _smoke(study, project)
     yield _risk(study)
     if study.live and not issues:
-        yield from _adapters(study)
+        practice = study.live.environment == "practice"
+        yield from _practice(study, project) if practice else _adapters(study)
 
 
 def _run(study: Study, run: Run) -> Gate:
@@ -150,6 +156,25 @@ def _risk(study: Study) -> Gate:
         found = "the risk policy sets no " + ", and no ".join(lacking)
         return Gate("risk", False, found, "add it to the study's 'risk', and backtest with it")
     return Gate("risk", True, "orders and losses have limits")
+
+
+def _practice(study: Study, project: Project) -> Iterator[Gate]:
+    yield Gate("credentials", True, "none are needed: the practice venue has its own")
+    start = "workbench venue serve --study STUDY, in another terminal"
+    try:
+        venue = announce.find(project)
+        relist(study, venue.instruments)
+    except WorkbenchError as error:
+        yield Gate("connection", False, str(error), start)
+        return
+    try:
+        with httpx.Client(trust_env=False, timeout=_ANSWER_SECONDS) as client:
+            client.get(f"{venue.url}/v5/market/time").raise_for_status()
+    except httpx.HTTPError as error:
+        found = f"the practice venue at {venue.url} does not answer: {error}"
+        yield Gate("connection", False, found, start)
+        return
+    yield Gate("connection", True, f"the practice venue at {venue.url} answers")
 
 
 def _adapters(study: Study) -> Iterator[Gate]:

@@ -51,6 +51,7 @@ def _say_if_not_trading(node: Any) -> None:
 @node.command()
 @click.argument("run_id", metavar="RUN")
 @click.option("--over", type=click.Path(exists=True), help="A file whose 'live' section counts.")
+@click.option("--practice", is_flag=True, help="To the practice venue of this project.")
 @click.option("--confirm", help="The phrase asked for; needed for testnet and live.")
 @click.option("--check", "only_check", is_flag=True, help="Look at the gates, launch nothing.")
 @click.option("--name", help="Of the node; default: the study's name.")
@@ -58,6 +59,7 @@ def _say_if_not_trading(node: Any) -> None:
 def flip(
     run_id: str,
     over: str | None,
+    practice: bool,
     confirm: str | None,
     only_check: bool,
     name: str | None,
@@ -67,7 +69,9 @@ def flip(
     from workbench import live
     from workbench.study.source import read
 
-    section = None
+    if over and practice:
+        raise click.UsageError("--over and --practice exclude each other")
+    section: Any = "practice" if practice else None
     if over:
         section = read(Path(over))[0].get("live")
         if section is None:

@@ -21,7 +21,7 @@ from nautilus_trader.trading import Strategy
 
 from workbench.core.errors import RunError, StudyError
 from workbench.core.project import Project
-from workbench.engine import catalog, log, records, strategy
+from workbench.engine import catalog, log, losses, records, strategy
 from workbench.engine.book_quotes import quotes
 from workbench.engine.supervise import (
     Failure,
@@ -163,6 +163,7 @@ def simulate(
     if unenforced:
         limits = ", ".join(unenforced)
         outcome.warnings.append(f"risk limits not enforced in a backtest: {limits}")
+    outcome.warnings += losses.broken(study.risk, watch.samples)
     for message, count in found.others.most_common(5):
         times = f" ({count} times)" if count > 1 else ""
         outcome.warnings.append(f"the engine reports an error{times}: {message}")

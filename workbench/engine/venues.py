@@ -97,6 +97,12 @@ def add_venue(
     )
 
 
+_ENFORCED = {"max_orders", "max_notional_per_order"}
+# Feeds, answers and people: a backtest has none. What is done about a breach is no limit.
+_LIVE_ONLY = {"stale_feed", "max_reject_rate", "max_latency", "dead_man", "on_breach"}
+_LOOKED_AT = {"max_drawdown", "max_daily_loss"}  # afterwards: `workbench.engine.losses`
+
+
 def risk_config(
     risk: documents.Risk, instruments: dict[str, Any]
 ) -> tuple[RiskEngineConfig, list[str]]:
@@ -105,8 +111,7 @@ def risk_config(
     unenforced = [
         name
         for name in type(risk).model_fields
-        if name not in ("max_orders", "max_notional_per_order", "on_breach")
-        if getattr(risk, name)
+        if name not in _ENFORCED | _LIVE_ONLY | _LOOKED_AT and getattr(risk, name)
     ]
     if risk.max_orders:
         count, _, per = risk.max_orders.partition("/")

@@ -18,6 +18,7 @@ from workbench.core.errors import StudyError, WorkbenchError
 from workbench.core.project import Project
 from workbench.study import Study
 from workbench.venue import announce
+from workbench.venue.relisting import relist
 
 # Where an adapter's sockets are, below its address. Others take the address as it is.
 _PATHS = {
@@ -27,6 +28,25 @@ _PATHS = {
         "base_url_ws_trade": "/v5/trade",
     }
 }
+
+
+def as_listed(study: Study, project: Project) -> Study:
+    """Return a practice study with its instruments named as the venue lists them; others as is.
+
+    Raises
+    ------
+    StudyError
+        If no practice venue runs, or it does not list what the study trades.
+
+    """
+    assert study.live is not None
+    if study.live.environment != "practice":
+        return study
+    try:
+        venue = announce.find(project)
+    except WorkbenchError as error:
+        raise study.error(str(error), "live", "environment") from None
+    return relist(study, venue.instruments)
 
 
 def connections(study: Study, project: Project) -> list[dict[str, Any]]:
@@ -71,16 +91,6 @@ def _practice(study: Study, client: Client, project: Project) -> tuple[str, str,
         venue = announce.find(project)
     except WorkbenchError as error:
         raise study.error(str(error), *path) from None
-    for index, spec in enumerate(study.data):
-        if spec.instrument not in venue.instruments.values():
-            listed = venue.instruments.get(spec.instrument)
-            known = ", ".join(sorted(venue.instruments.values()))
-            message = (
-                f"the practice venue lists it as {listed}: name it so, and the venue BYBIT"
-                if listed
-                else f"the practice venue does not list it. Listed: {known}"
-            )
-            raise study.error(message, "data", index, "instrument")
     for address in (venue.url, venue.websocket):
         if not on_this_machine(address):
             raise study.error(f"{address} is not on this machine: no practice venue is", *path)

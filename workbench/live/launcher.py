@@ -18,7 +18,7 @@ from workbench.core.errors import StudyError, WorkbenchError
 from workbench.core.files import make_folder, write_text
 from workbench.core.project import Project
 from workbench.live import redis_server
-from workbench.live.connections import connections
+from workbench.live.connections import as_listed, connections
 from workbench.live.handle import Node
 from workbench.live.supervisor import BACK_OFF, MAX_RESTARTS
 from workbench.study import Study
@@ -42,7 +42,8 @@ def launch(
     Parameters
     ----------
     study
-        With a ``live`` section; or the path of its file.
+        With a ``live`` section; or the path of its file. On the practice venue its instruments
+        go by the names they are listed by there.
     project
         Default: the project of the working folder.
     name
@@ -71,12 +72,13 @@ def launch(
     project = project or Project.find()
     document = study if isinstance(study, Study) else documents.load(study)
     _check(document, project)
+    own, document = document, as_listed(document, project)
     node = Node(project, name or document.name)
     if node.folder.exists() and node.running:
         raise WorkbenchError(f"node '{node.id}' runs already: {node.state()['state']}")
     new = not node.folder.exists()
     make_folder(node.folder)
-    request = _request(document, project, node) | {
+    request = _request(own, document, project, node) | {
         "max_restarts": max_restarts,
         "back_off": back_off,
     }
@@ -105,7 +107,7 @@ def _check(study: Study, project: Project) -> None:
         raise StudyError(issues)
 
 
-def _request(study: Study, project: Project, node: Node) -> dict[str, Any]:
+def _request(own: Study, study: Study, project: Project, node: Node) -> dict[str, Any]:
     from workbench import data
 
     assert study.live is not None
@@ -133,6 +135,11 @@ def _request(study: Study, project: Project, node: Node) -> dict[str, Any]:
             "socket": str(path),
             "file": str(node.folder / "study.json"),
             "study": study.to_dict(),
+            "listed_as": {
+                mine.instrument: theirs.instrument
+                for mine, theirs in zip(own.data, study.data, strict=True)
+                if mine.instrument != theirs.instrument
+            },
             "inputs": inputs,
             "speed": speed,
             "connections": connections(study, project),

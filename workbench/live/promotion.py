@@ -6,6 +6,7 @@ import datetime as dt
 import getpass
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,19 @@ from workbench.checks.gates import Gate, gates
 from workbench.core.errors import InputError, Issue, WorkbenchError
 from workbench.core.files import write_text
 from workbench.core.project import Project
+from workbench.live.connections import as_listed
 from workbench.live.handle import Node
 from workbench.live.launcher import launch
 from workbench.study import Change, Study
 from workbench.study.load import build
 from workbench.study.places import Places
 
+PRACTICE = {
+    "environment": "practice",
+    "feeds": [{"adapter": "bybit", "product_types": ["linear"]}],
+    "execution": [{"adapter": "bybit", "product_types": ["linear"]}],
+}
+"""The live section of a study that trades on the practice venue."""
 _REAL = ("testnet", "live")  # environments whose venues are not ours
 _REHEARSAL_SECONDS = 600
 
@@ -132,7 +140,7 @@ class Promotion:
 
 def flip(
     run: Run | str,
-    live: Mapping[str, Any] | None = None,
+    live: Mapping[str, Any] | str | None = None,
     project: Project | None = None,
     *,
     on_gate: Callable[[Gate], None] = lambda _: None,
@@ -144,8 +152,8 @@ def flip(
     run
         A run or its id.
     live
-        The study's ``live`` section; default: its own, else a replay of its data within ten
-        minutes, with simulated orders.
+        The study's ``live`` section, or ``"practice"`` for the practice venue; default: its own,
+        else a replay of its data within ten minutes, with simulated orders.
     project
         Default: the run's, else the project of the working folder.
     on_gate
@@ -167,16 +175,24 @@ def flip(
     project = project or (run.project if isinstance(run, Run) else Project.find())
     found = run if isinstance(run, Run) else backtest.RunStore(project).get(run)
     before = build(found.study, Places(file=f"run {found.id}"))
+    if isinstance(live, str):
+        if live != "practice":
+            message = f"live: '{live}' is no environment that needs no more words"
+            raise InputError(Issue(f"{message}: give a 'live' section, or 'practice'"))
+        live = PRACTICE
     section = live or found.study.get("live") or _rehearsal(before, project)
     after = build(found.study | {"live": dict(section)}, Places(file=f"run {found.id}"))
-    if after.live is None:
-        raise WorkbenchError("there is no live section")
-    return Promotion(
-        project,
-        found,
-        after,
-        tuple(gates(after, found, project, on_gate=on_gate)),
-        tuple(documents.diff(before, after)),
+    looked_at = tuple(gates(after, found, project, on_gate=on_gate))
+    return Promotion(project, found, after, looked_at, _changes(before, after, project))
+
+
+def _changes(before: Study, after: Study, project: Project) -> tuple[Change, ...]:
+    """Return what differs from the run, as the study will trade."""
+    with suppress(WorkbenchError):  # no practice venue: a gate says so
+        after = as_listed(after, project)
+    # A node knows no sweep.
+    return tuple(
+        each for each in documents.diff(before, after) if each.path.split(".")[0] != "sweep"
     )
 
 

@@ -23,11 +23,10 @@ from workbench.study.document import MakerTaker, Venue
 from workbench.study.fields import moment_ns, split_instrument
 from workbench.venue.auth import Keys
 from workbench.venue.faults import Fault, read_fault
-from workbench.venue.model import COIN, Contract
+from workbench.venue.model import COIN, DOLLARS, Contract
 from workbench.venue.replay import read_speed
 from workbench.venue.tape import Source, Tape
 
-_DOLLARS = ("USD", COIN, "USDC")
 _SUFFIXES = ("LINEAR", "SPOT", "INVERSE", "PERP", "SWAP")  # of kinds of contracts: here is one
 _MONEY = re.compile(r"([\d_,]+(?:\.\d+)?)\s*([A-Za-z]*)", re.ASCII)
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}USDT", re.ASCII)
@@ -275,7 +274,7 @@ def _study_balance(study: Study | None) -> Decimal:
     for venue in study.venues if study else ():
         for balance in venue.balances:
             amount, _, currency = str(balance).partition(" ")
-            if currency in _DOLLARS:
+            if currency in DOLLARS:
                 return Decimal(amount.replace("_", "").replace(",", ""))
     return Decimal(100_000)
 

@@ -16,6 +16,7 @@ type Side = Literal["Buy", "Sell"]
 
 ZERO = Decimal(0)
 COIN = "USDT"
+DOLLARS = ("USD", COIN, "USDC")  # taken for one another
 CENT = Decimal("0.00000001")
 """What the wallet is kept in: fees, and the cost of a part of a position, are rounded to it."""
 

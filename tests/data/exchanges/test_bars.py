@@ -306,7 +306,7 @@ def test_nothing_within_a_bar(project: Project, monkeypatch: pytest.MonkeyPatch)
 def test_an_instrument_whose_decimals_changed(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed = now_ms() // DAY * DAY - 2 * DAY
+    listed = DAY_AGO - DAY
     venue = Bybit({"linear": {"BTCUSDT": Tape(listed)}})
     with serving(venue, monkeypatch):
         data.fetch(study("bybit", DAY_AGO, DAY_AGO + HOUR), project)

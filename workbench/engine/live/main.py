@@ -110,7 +110,9 @@ class Node:
 
     def run(self) -> str:
         """Build the node, run it, return why it ended."""
-        self._recorder.note("lifecycle.starting", pid=os.getpid(), study=self._study.name)
+        # Where instruments go by other names: on the practice venue.
+        known = {"listed_as": names} if (names := self._request["listed_as"]) else {}
+        self._recorder.note("lifecycle.starting", pid=os.getpid(), study=self._study.name, **known)
         plan = self._plan()
         played = assemble.tape(plan)
         loaded = strategy.load(self._study, self._project)
