@@ -46,16 +46,20 @@ def ipywidget(viewer: Any) -> Any:
     from bokeh.models import Spacer
     from panel.io.notebook import patch_inline_stylesheets
 
+    # A document that has been through this holds its style sheets, instead of asking for them:
+    # the one the models are made in, and the one they are put into.
     document = Document()
-    # From here on the document's style sheets stand in it, instead of being asked for.
     patch_inline_stylesheets(Spacer(), document)
-    return pn.ipywidget(viewer, doc=document)
+    made = pn.ipywidget(viewer, doc=document)
+    patch_inline_stylesheets(Spacer(), made._document)
+    return made
 
 
 class Theme(JSComponent):
-    """Tells whether the page around a widget is dark, and when that changes."""
+    """Tells when a widget is on a page, whether that is dark, and when that changes."""
 
     dark = param.Boolean(default=False, doc="Whether the page is dark.")
+    ready = param.Integer(default=0, doc="How often it has been shown.")
 
     _esm = resource("theme.js")
 
@@ -90,15 +94,16 @@ class Widget(pn.viewable.Viewer):
             self._trouble, self._body,
             sizing_mode="stretch_width", margin=0, stylesheets=[resource("palette.css")],
         )  # fmt: skip
+        theme: Any = Theme(width=0, height=0, margin=0)  # type: ignore[no-untyped-call]
+        # What changes between the making of a view and its arrival on a notebook's page is lost.
+        theme.param.watch(lambda _: self._begin(), "ready")
+        self._frame.insert(0, theme)
         if dark is None:
-            theme: Any = Theme(width=0, height=0, margin=0)  # type: ignore[no-untyped-call]
             theme.link(self, dark="dark")
-            self._frame.insert(0, theme)
             self._frame.styles = GROUND
         self._shade()
 
     def __panel__(self) -> Any:
-        self._begin()
         return self._frame
 
     def place(self, *parts: Any) -> None:
@@ -127,7 +132,7 @@ class Widget(pn.viewable.Viewer):
         self._frame.css_classes = ["night"] if self.dark else ["day"]
 
     def _begin(self) -> None:
-        """Start the refresh, when it is first shown."""
+        """Start the refresh, once it is on a page."""
         if self._refreshing or type(self).refresh is Widget.refresh:
             return
         self._refreshing = True

@@ -6,6 +6,7 @@ export function render({ model }) {
     model.dark = page ? page === "dark" : lab ? lab === "false" : asked.matches;
   };
   read();
+  model.ready += 1;
   const watch = new MutationObserver(read);
   watch.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
   watch.observe(document.documentElement, { attributeFilter: ["data-theme"] });
