@@ -151,6 +151,18 @@ def read(path: Path, since: int = 0) -> Iterator[Entry]:
     yield from reader.new()
 
 
+def last(path: Path) -> int:
+    """Return the number of the newest whole entry, found from the end; 0 if there is none.
+
+    Raises
+    ------
+    DataError
+        If that entry is damaged.
+
+    """
+    return _end(path)[1] if path.exists() else 0
+
+
 class Reader:
     """Follows a journal that is being written.
 

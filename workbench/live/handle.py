@@ -28,6 +28,7 @@ KILL = "kill"
 JOURNAL = "journal.jsonl"
 ENDED = ("STOPPED", "FAILED", "KILLED", "LOST")
 _ANSWER_SECONDS = 15.0
+_LONGEST_LINE = 2_000  # of a log, on average
 
 
 class NoAnswer(WorkbenchError):  # noqa: N818 - what happened, not a fault of its own
@@ -153,6 +154,17 @@ class Node:
     def events(self, since: int = 0) -> Iterator[journal.Entry]:
         """Yield the entries of its journal after number `since`, those that are there now."""
         return journal.read(self.folder / JOURNAL, since)
+
+    def logs(self, lines: int = 50) -> dict[str, list[str]]:
+        """Return the last lines of the engine's log and of what its process printed, by file."""
+        found = {}
+        for name in ("engine.jsonl", "output.txt"):
+            path = self.folder / name
+            if path.exists():
+                with path.open("rb") as file:
+                    file.seek(max(path.stat().st_size - _LONGEST_LINE * lines, 0))
+                    found[name] = file.read().decode(errors="replace").splitlines()[-lines:]
+        return found
 
     def stop(self, reason: str = "stopped on request", *, timeout: float = 30.0) -> dict[str, Any]:
         """Stop it in order and wait for its end.

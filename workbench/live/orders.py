@@ -83,6 +83,23 @@ def submit(
     return found
 
 
+def abilities(node: Node) -> list[dict[str, Any]]:
+    """Return what may be ordered of each instrument the node's study trades.
+
+    Returns
+    -------
+    list of dict
+        By instrument: ``types``, each with the keys it ``needed`` and ``optional`` has and its
+        ``times`` in force; ``triggers``, ``emulations``, ``contingencies`` the venue keeps itself;
+        increments and smallest and largest quantity; the ``market`` now (``bid``, ``ask``,
+        ``last``, ``closed`` with the reason).
+
+    """
+    found: dict[str, Any] = node.ask("order_abilities")
+    instruments: list[dict[str, Any]] = found["instruments"]
+    return instruments
+
+
 def preview(node: Node, order: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `submit` would send and what it would cost, and send nothing.
 

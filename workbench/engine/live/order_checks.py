@@ -13,6 +13,7 @@ from workbench.engine.live import order_abilities
 from workbench.engine.live.limits import Market
 from workbench.engine.live.order_cost import Cost, margined, notional
 from workbench.engine.live.order_market import Prices, closed, prices
+from workbench.engine.live.order_offer import offer
 from workbench.engine.live.order_request import STOPS, TOUCHED, Order
 from workbench.engine.live.order_ticket import Leg, Ticket
 from workbench.study import Study
@@ -41,6 +42,7 @@ class Checker:
         assert study.live is not None
         self._cache, self._desk = cache, desk
         self.hedging = {venue.name for venue in study.venues if venue.oms == "hedging"}
+        self._traded = list(dict.fromkeys(each.instrument for each in study.data))
         self._adapters = [each.adapter for each in study.live.execution]
         self.simulated = "sandbox" in self._adapters
         self._market = Market(cache)
@@ -56,7 +58,23 @@ class Checker:
 
     def abilities(self, order: Order) -> order_abilities.Abilities:
         """Return what the venue of an order can do."""
-        symbol, _, venue = order.instrument.rpartition(".")
+        return self._abilities(order.instrument)
+
+    def offers(self) -> list[dict[str, Any]]:
+        """Return what may be ordered of each instrument the study trades."""
+        return [
+            offer(
+                instrument,
+                self._abilities(name),
+                self._cache,
+                hedging=name.rpartition(".")[2] in self.hedging,
+            )
+            for name in self._traded
+            if (instrument := self._cache.instrument(InstrumentId.from_str(name))) is not None
+        ]
+
+    def _abilities(self, name: str) -> order_abilities.Abilities:
+        symbol, _, venue = name.rpartition(".")
         if self.simulated:
             adapter = "sandbox"
         else:

@@ -140,6 +140,13 @@ class Ticket:
         return cls(content["id"], tuple(legs), content["contingency"], content["exits"])
 
 
+def keys(kind: str) -> tuple[list[str], list[str]]:
+    """Return the keys an order of this type needs, and those it may have besides."""
+    needed = [key for key, (_, need) in _KEYS.items() if kind in need]
+    optional = [key for key, (fitting, _) in _KEYS.items() if kind in fitting]
+    return needed, [key for key in optional if key not in needed]
+
+
 def made_id() -> str:
     """Return a new id that every venue takes: letters and digits, 22 of them."""
     return f"D{time.strftime('%y%m%d%H%M%S', time.gmtime())}{secrets.token_hex(4)}X"

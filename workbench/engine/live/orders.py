@@ -79,6 +79,7 @@ class Orders:
         return {
             "order_submit": self.submit,
             "order_preview": self.preview,
+            "order_abilities": lambda _: {"instruments": self._checker.offers()},
             **self._changes.operations(),
         }
 
