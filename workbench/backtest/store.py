@@ -189,6 +189,7 @@ class RunStore:
         status: str | None = None,
         sweep_id: str | None = None,
         name: str | None = None,
+        before: str | None = None,
         limit: int = -1,
     ) -> list[Run]:
         """Return runs, newest first.
@@ -197,13 +198,19 @@ class RunStore:
         ----------
         status, sweep_id, name
             Only runs with this status, of this sweep, of the study of this name.
+        before
+            Only runs that come after the one with this id in the list: to go on where one ended.
         limit
             At most this many; -1 for all.
 
         """
         wanted = {"status": status, "sweep_id": sweep_id, "name": name}
         given = {column: value for column, value in wanted.items() if value is not None}
-        where = " AND ".join(f"{column} = ?" for column in given) or "1"
+        conditions = [f"{column} = ?" for column in given]
+        if before is not None:
+            given["before"] = before
+            conditions.append("(created, rowid) < (SELECT created, rowid FROM runs WHERE id = ?)")
+        where = " AND ".join(conditions) or "1"
         with self._database() as database:
             rows = database.execute(
                 f"SELECT * FROM runs WHERE {where} "  # noqa: S608 - our names

@@ -4,7 +4,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ from workbench import data
 from workbench.backtest.model import Run
 from workbench.backtest.runner import Running, start
 from workbench.backtest.store import RunStore
-from workbench.core.errors import Issue, StudyError, WorkbenchError
-from workbench.core.progress import OnProgress, Progress, ignore
+from workbench.core.errors import Cancelled, Issue, StudyError, WorkbenchError
+from workbench.core.progress import OnProgress, Progress, ShouldStop, ignore, never
 from workbench.core.project import Project, locate
 from workbench.engine.inspection import check_strategy
 from workbench.study import Study, load
@@ -96,6 +96,8 @@ def run_sweep(
     notebook: str | Path | None = None,
     processes: int | None = None,
     on_progress: OnProgress = ignore,
+    on_start: Callable[[str], None] = lambda _: None,
+    should_stop: ShouldStop = never,
 ) -> SweepResult:
     """Run every point of a study's sweep.
 
@@ -111,13 +113,18 @@ def run_sweep(
         How many at a time; default one a core.
     on_progress
         Called after each run, in runs.
+    on_start
+        Called with the sweep's id once it is stored: its results can be looked at from then on.
+    should_stop
+        Asked twice a second; True cancels the runs under way.
 
     Raises
     ------
     StudyError
         If the study, or one of its points, is refused; nothing is run then.
     Cancelled
-        On Ctrl-C; what is done stays done, `resume_sweep` goes on from there.
+        If `should_stop` said so; what is done stays done, `resume_sweep` goes on from there, as
+        it does after Ctrl-C.
 
     """
     project = project or Project.find(None if isinstance(study, Study) else locate(study).parent)
@@ -131,11 +138,12 @@ def run_sweep(
     except StudyError as error:
         raise StudyError([_of_sweep(study, issue) for issue in error.issues]) from None
     for each in _distinct_data(studies):
-        data.ensure(each, project, on_progress=on_progress)
+        data.ensure(each, project, on_progress=on_progress, should_stop=should_stop)
     store = RunStore(project)
     name = str(notebook) if notebook else None
     sweep_id = store.create_sweep(study.to_dict(), points, name)
-    return _work(store, study, sweep_id, points, notebook, processes, on_progress)
+    on_start(sweep_id)
+    return _work(store, study, sweep_id, points, notebook, processes, on_progress, should_stop)
 
 
 def resume_sweep(
@@ -145,6 +153,7 @@ def resume_sweep(
     project: Project | None = None,
     processes: int | None = None,
     on_progress: OnProgress = ignore,
+    should_stop: ShouldStop = never,
 ) -> SweepResult:
     """Run the points of a sweep that are not done; parameters as for `run_sweep`."""
     store = RunStore(project or Project.find())
@@ -152,7 +161,8 @@ def resume_sweep(
     study = build(row["study"], Places())
     done = {_key(run.params) for run in store.list(sweep_id=row["id"], status="done")}
     missing = [point for point in row["points"] if _key(point) not in done]
-    return _work(store, study, row["id"], missing, row["notebook"], processes, on_progress)
+    notebook = row["notebook"]
+    return _work(store, study, row["id"], missing, notebook, processes, on_progress, should_stop)
 
 
 def sweep_results(
@@ -198,6 +208,7 @@ def _work(
     notebook: str | Path | None,
     processes: int | None,
     on_progress: OnProgress,
+    should_stop: ShouldStop,
 ) -> SweepResult:
     """Keep `processes` runs going until every point has had its turn."""
     stop = threading.Event()
@@ -239,6 +250,7 @@ def _work(
                 finished, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in finished:
                     future.result()
+                _heed(should_stop, sweep_id)
                 if finished:
                     done = len(points) - len(pending)
                     task = f"{study.name}, {time.monotonic() - began:.0f} s"
@@ -251,6 +263,11 @@ def _work(
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return sweep_results(sweep_id, project=store.project)
+
+
+def _heed(should_stop: ShouldStop, sweep_id: str) -> None:
+    if should_stop():
+        raise Cancelled(f"sweep {sweep_id} was cancelled")
 
 
 def _record_refusal(
