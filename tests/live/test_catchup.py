@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.engine.live.catchup import _missing, _part, _position
+from workbench.engine.live.catchup import _may_have_left, _missing, _part, _position
 
 Fill = dict[str, Any]
 
@@ -80,3 +80,17 @@ def test_an_order_has_all_its_events(there: int, since: int) -> None:
 
 def test_an_order_that_was_refused_before_it_left_is_not_written() -> None:
     assert _missing([], [{"type": "OrderDenied", "event_id": "1"}]) == []
+
+
+def test_an_order_without_a_second_event_may_have_left() -> None:
+    born = {
+        "type": "OrderInitialized", "trader_id": "T-1", "strategy_id": "S-1",
+        "instrument_id": "BTCUSDT-LINEAR.BYBIT", "client_order_id": "O-1", "ts_event": 1,
+        "ts_init": 1, "event_id": "e1", "emulation_trigger": None,
+    }  # fmt: skip
+    (event,) = _may_have_left([born], ["OKX-001", "BYBIT-001"])
+    assert (event["type"], event["account_id"]) == ("OrderSubmitted", "BYBIT-001")
+    assert (event["client_order_id"], event["ts_event"]) == ("O-1", 1)
+    assert not _may_have_left([born, event], ["BYBIT-001"])
+    assert not _may_have_left([born], ["OKX-001"])
+    assert not _may_have_left([born | {"emulation_trigger": "BID_ASK"}], ["BYBIT-001"])

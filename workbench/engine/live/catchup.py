@@ -44,10 +44,14 @@ def catch_up(settings: Mapping[str, Any], trader: str, events: Iterable[Event]) 
     with redis.Redis(**settings, decode_responses=True) as client:
         origins = f"trader-{trader}:index:order_client"
         clients = set(client.hvals(origins))
+        head = f"trader-{trader}:accounts:"
+        accounts = [each.removeprefix(head) for each in client.scan_iter(f"{head}*")]
         for name, mine in orders.items():
             key = f"trader-{trader}:orders:{name}"
             there = [_inner(json.loads(each)) for each in _all(client, key)]
-            if missing := _missing(there, mine):
+            missing = _missing(there, mine)
+            missing += _may_have_left([*there, *missing], accounts)
+            if missing:
                 client.rpush(key, *(json.dumps({_kind(each): each}) for each in missing))
                 if len(clients) == 1:
                     client.hsetnx(origins, name, *clients)
@@ -74,6 +78,34 @@ def _missing(there: Sequence[Event], mine: Sequence[Event]) -> list[Event]:
     if there and not seen and mine[0]["type"] == "OrderInitialized":
         return []  # another order of this name
     return list(mine[seen[-1] + 1 if seen else 0 :])
+
+
+def _may_have_left(events: Sequence[Event], accounts: Sequence[str]) -> list[Event]:
+    """Return that an order was submitted, of one of which nothing but its beginning is known.
+
+    A client sends an order while the event that says so is still on its way through the engine.
+    Taken for sent, it is asked for at the venue: filled, open, or told as rejected if it never
+    arrived. Taken for not sent, what the venue tells of it would be nobody's.
+    """
+    if len(events) != 1 or events[0]["type"] != "OrderInitialized":
+        return []
+    order = events[0]
+    if (order.get("emulation_trigger") or "NO_TRIGGER") != "NO_TRIGGER":
+        return []  # the node itself keeps it
+    venue = order["instrument_id"].rpartition(".")[2]
+    account = next((each for each in accounts if each.rpartition("-")[0] == venue), None)
+    if account is None:
+        return []  # without an account nothing was sent
+    same = ("trader_id", "strategy_id", "instrument_id", "client_order_id", "ts_event", "ts_init")
+    return [
+        {
+            "type": "OrderSubmitted",
+            **{name: order[name] for name in same},
+            "account_id": account,
+            "event_id": str(uuid4()),
+            "causation_id": None,
+        }
+    ]
 
 
 def _position(there: Sequence[Event], mine: Sequence[Event]) -> list[Event]:
