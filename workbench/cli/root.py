@@ -23,6 +23,7 @@ COMMANDS = {
     "node": ("node", "Launch, watch, stop and kill live nodes."),
     "order": ("order", "Place, change, cancel and list orders by hand."),
     "risk": ("risk", "Limits, halt, flatten, the kill switch."),
+    "gateway": ("gateway", "Serve every verb over HTTP and WebSocket; its tokens."),
     "runs": ("runs", "List, show, compare and report runs."),
     "venue": ("venue", "Serve the practice venue: an exchange that replays cached data."),
 }
