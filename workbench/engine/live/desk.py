@@ -62,6 +62,8 @@ class Desk(Strategy):
         self._study, self._recorder, self._tape, self._control = study, recorder, tape, control
         self._looks, self._on_error, self._on_lag = looks, on_error, on_lag
         self._on_started, self._feeds, self._on_socket = on_started, feeds, on_socket
+        self._counting: Tape | None = None
+        self._priced: set[str] = set()
 
     def on_start(self) -> None:
         """Say what is there again after a restart, start its timers."""
@@ -74,6 +76,7 @@ class Desk(Strategy):
                 drain = _DRAIN_WOKEN
         else:
             self.subscribe_socket_state()
+            self._want_prices()
         self.clock.set_timer("desk-drain", drain, callback=self._drain)
         self.clock.set_timer("desk-look", _LOOK, callback=lambda _: self._look())
 
@@ -100,21 +103,39 @@ class Desk(Strategy):
                     self.subscribe_book_depth(instrument, BookType.L2_MBP)
         self._counting = tape
 
+    def _want_prices(self) -> None:
+        """Ask for quotes of whatever is traded or held.
+
+        A strategy on daily bars hears of no price for a day after it was started again: until then
+        the engine would refuse every market order, those that close a position among them.
+        """
+        names = {spec.instrument for spec in self._study.data}
+        names |= {str(each.instrument_id) for each in self.cache.positions_open()}
+        for name in sorted(names - self._priced):
+            instrument = InstrumentId.from_str(name)
+            if self.cache.instrument(instrument) is not None:
+                self._priced.add(name)
+                self.subscribe_quotes(instrument)
+
+    def _count(self) -> None:
+        if self._counting is not None:
+            self._counting.seen += 1
+
     def on_bar(self, bar: Any) -> None:  # noqa: ARG002
         """Count it."""
-        self._counting.seen += 1
+        self._count()
 
     def on_quote(self, quote: Any) -> None:  # noqa: ARG002
         """Count it."""
-        self._counting.seen += 1
+        self._count()
 
     def on_trade(self, trade: Any) -> None:  # noqa: ARG002
         """Count it."""
-        self._counting.seen += 1
+        self._count()
 
     def on_book_depth(self, depth: Any) -> None:  # noqa: ARG002
         """Count it."""
-        self._counting.seen += 1
+        self._count()
 
     def on_stop(self) -> None:
         """Cancel its timers: their channel closes before they would end by themselves."""
@@ -191,7 +212,8 @@ class Desk(Strategy):
         return {"instrument": name, "status": status}
 
     def _look(self) -> None:
-        for look in self._looks:
+        looks = self._looks if self._tape else (*self._looks, self._want_prices)
+        for look in looks:
             try:
                 look()
             except Exception as error:
