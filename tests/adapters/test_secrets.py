@@ -548,3 +548,21 @@ def test_a_device_is_no_file_of_secrets(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("WORKBENCH_PASSPHRASE", "correct horse battery")
     with pytest.raises(DataError, match="is no file"):
         secrets.get("bybit", "testnet")
+
+
+def test_a_store_is_opened_with_its_passphrase_without_being_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_SECRETS_FILE", str(tmp_path / "other.json"))
+    monkeypatch.delenv("WORKBENCH_PASSPHRASE", raising=False)
+    monkeypatch.setattr(vault, "_known", {})
+    assert "other.json" in secrets.waits()
+    with pytest.raises(InputError, match="at least 8"):
+        secrets.unlock("short")
+    secrets.unlock("long enough")
+    assert secrets.waits() == ""
+    secrets.set_("bybit", "testnet", "api_key", "k-123456")
+    monkeypatch.setattr(vault, "_known", {})
+    with pytest.raises(InputError, match="wrong passphrase"):
+        secrets.unlock("another one")
+    assert secrets.waits()
+    secrets.unlock("long enough")
+    assert secrets.get("bybit", "testnet")["api_key"].reveal() == "k-123456"

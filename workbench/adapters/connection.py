@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import IO, Any, cast
 
 from workbench.adapters import registry, secrets
-from workbench.core.errors import InputError, Issue
+from workbench.core.errors import Cancelled, InputError, Issue
+from workbench.core.progress import ShouldStop, never
 from workbench.engine.connection import STEPS
 
 # Of the limit, this much is the process's own: it starts, and tells what it found.
@@ -84,6 +85,27 @@ class Check:
         return {"adapter": self.adapter, "ok": self.ok, **asdict(self)}
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an adapter is to connect, and with which key: the practice venue of a project.
+
+    Attributes
+    ----------
+    environment
+        What the check calls it: ``practice``.
+    url, websocket
+        Its addresses.
+    credentials
+        By field.
+
+    """
+
+    environment: str
+    url: str
+    websocket: str
+    credentials: Mapping[str, str] = field(repr=False)
+
+
 def check(
     name: str,
     *,
@@ -91,6 +113,8 @@ def check(
     settings: Mapping[str, Any] | None = None,
     timeout: float = 20.0,
     on_step: Callable[[Step], None] | None = None,
+    should_stop: ShouldStop = never,
+    place: Place | None = None,
 ) -> Check:
     """Connect to an adapter's venue and say what works.
 
@@ -111,12 +135,19 @@ def check(
         Seconds for all steps together.
     on_step
         Called with each step as it ends.
+    should_stop
+        Asked ten times a second.
+    place
+        Connect there, in the place of the environment's own address and credentials; see
+        `workbench.live.connections.check`.
 
     Raises
     ------
     InputError
         If the adapter, the environment or a setting is not known, or the store of secrets cannot
         be opened with the passphrase given.
+    Cancelled
+        If `should_stop` said so.
 
     Notes
     -----
@@ -127,16 +158,17 @@ def check(
         message = f"a number of seconds above zero, at most {_LONGEST:g}, is needed"
         raise InputError(f"timeout is {timeout:g}: {message}")
     on_step = on_step or (lambda _: None)
+    called = place.environment if place else environment
     if registry.show(name).data is None:
         steps = [Step(step, None, "it has no market data to connect for") for step in STEPS]
         for step in steps:
             on_step(step)
-        return Check(name, environment, tuple(steps), 0.0)
+        return Check(name, called, tuple(steps), 0.0)
     secrets.check_environment(name, environment)
     chosen = _checked(name, environment, settings or {})
     locked = ""
     try:
-        credentials = secrets.get(name, environment)
+        credentials = _credentials(name, environment, place)
     except secrets.LockedError as error:
         credentials, locked = {}, str(error)
     variable = f"WORKBENCH_URL_{name.upper()}"
@@ -145,17 +177,23 @@ def check(
         "environment": environment,
         "settings": chosen,
         "credentials": {field: value.reveal() for field, value in credentials.items()},
-        "url": os.environ.get(variable) or None,
-        "ws_url": os.environ.get(f"{variable}_WS") or None,
+        "url": place.url if place else os.environ.get(variable) or None,
+        "ws_url": place.websocket if place else os.environ.get(f"{variable}_WS") or None,
         "timeout": timeout - min(_OWN_SECONDS, timeout / 4),
         "locked": locked,
     }
     began = time.perf_counter()
     found = []
-    for step in _steps(request, timeout, credentials):
+    for step in _steps(request, timeout, credentials, should_stop):
         found.append(step)
         on_step(step)
-    return Check(name, environment, tuple(found), round(time.perf_counter() - began, 3))
+    return Check(name, called, tuple(found), round(time.perf_counter() - began, 3))
+
+
+def _credentials(name: str, environment: str, place: Place | None) -> Mapping[str, secrets.Secret]:
+    if place is None:
+        return secrets.get(name, environment)
+    return {field: secrets.Secret(value) for field, value in place.credentials.items()}
 
 
 def _checked(name: str, environment: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,12 +219,15 @@ def _checked(name: str, environment: str, settings: Mapping[str, Any]) -> dict[s
 
 
 def _steps(
-    request: dict[str, Any], timeout: float, credentials: Mapping[str, secrets.Secret]
+    request: dict[str, Any],
+    timeout: float,
+    credentials: Mapping[str, secrets.Secret],
+    should_stop: ShouldStop,
 ) -> Iterator[Step]:
     """Yield every step; those the process did not get to are told with the reason."""
     pending = list(STEPS)
     running = time.perf_counter()
-    with _unnamed() as printed, _process(timeout, printed) as (process, late):
+    with _unnamed() as printed, _process(timeout, printed, should_stop) as (process, late):
         _hand_over(process.stdin, request)
         assert process.stdout is not None
         for line in process.stdout:
@@ -198,6 +239,8 @@ def _steps(
             pending.remove(step.name)
             detail, values = _clean(step.detail, credentials), _clean(step.values, credentials)
             yield replace(step, detail=detail, values=values)
+        if should_stop():
+            raise Cancelled
         reason = f"no answer within {timeout:g} s: the check was stopped"
         code = process.wait()
         if not late.is_set():
@@ -238,9 +281,12 @@ def _unnamed() -> IO[bytes]:
 
 @contextmanager
 def _process(
-    timeout: float, printed: IO[bytes]
+    timeout: float, printed: IO[bytes], should_stop: ShouldStop
 ) -> Iterator[tuple[subprocess.Popen[str], threading.Event]]:
-    """Start the process; it is killed when the time is up, which is an event, or at the end."""
+    """Start the process; it is killed when the time is up, or nobody waits for it any more.
+
+    The first of these is an event.
+    """
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "workbench.engine.connection"],
         stdin=subprocess.PIPE,
@@ -254,16 +300,24 @@ def _process(
     )
     late = threading.Event()
 
-    def stop() -> None:
-        late.set()
+    ended = threading.Event()
+
+    def watch() -> None:
+        until = time.monotonic() + timeout
+        while not ended.wait(min(0.1, max(until - time.monotonic(), 0))):
+            if should_stop():
+                break
+            if time.monotonic() >= until:
+                late.set()
+                break
         process.kill()
 
-    timer = threading.Timer(timeout, stop)
-    timer.start()
+    watcher = threading.Thread(target=watch, name="check", daemon=True)
+    watcher.start()
     try:
         yield process, late
     finally:
-        timer.cancel()
+        ended.set()
         process.kill()
         process.wait()
         for stream in (process.stdin, process.stdout):

@@ -46,6 +46,8 @@ __all__ = [
     "require",
     "set_",
     "set_fields",
+    "unlock",
+    "waits",
 ]
 
 ENVIRONMENTS = ("live", "testnet", "demo")
@@ -133,6 +135,24 @@ def get(adapter: str, environment: str) -> dict[str, Secret]:
     found = dict(_store().read().get(adapter, {}).get(environment, {}))
     found |= {entry.field: value for entry, value in _references(adapter, environment)}
     return {field: Secret(value) for field, value in found.items()}
+
+
+def waits() -> str:
+    """Say which store waits for a passphrase, for those who cannot be asked for it; else empty."""
+    store = _store()
+    return store.where if store.locked else ""
+
+
+def unlock(passphrase: str) -> None:
+    """Open the store with its passphrase, or choose that of a new one; for this process's life.
+
+    Raises
+    ------
+    InputError
+        If it is wrong, or too short for a new one.
+
+    """
+    _store().open(passphrase)
 
 
 def require(adapter: str, environment: str, fields: Iterable[str]) -> dict[str, Secret]:

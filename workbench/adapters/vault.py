@@ -64,6 +64,13 @@ class Store(Protocol):
     def unlock(self) -> None:
         """Ask for what opening it needs, so that nobody is asked while a lock is held."""
 
+    @property
+    def locked(self) -> bool:
+        """Whether somebody would be asked."""
+
+    def open(self, passphrase: str) -> None:
+        """Try what opening it needs, and remember it as long as this process lives."""
+
     def read(self) -> Document:
         """Return the document, an empty one where none was kept yet."""
 
@@ -81,6 +88,14 @@ class Keyring:
 
     def unlock(self) -> None:
         """Do nothing: the system asks its user itself."""
+
+    @property
+    def locked(self) -> bool:
+        """False: the system asks its user itself."""
+        return False
+
+    def open(self, passphrase: str) -> None:
+        """Do nothing."""
 
     def read(self) -> Document:
         """Return the document."""
@@ -146,6 +161,30 @@ class EncryptedFile:
             self.read()
         else:
             self._new_passphrase()
+
+    @property
+    def locked(self) -> bool:
+        """Whether the passphrase is not known yet."""
+        return not (os.environ.get("WORKBENCH_PASSPHRASE") or _known.get(self.path))
+
+    def open(self, passphrase: str) -> None:
+        """Try a passphrase, or take it for the file that is yet to be made.
+
+        Raises
+        ------
+        InputError
+            If it is wrong, or too short for a new file.
+
+        """
+        _known[self.path] = passphrase
+        try:
+            if self.path.exists():
+                self.read()
+            else:
+                self._new_passphrase()
+        except WorkbenchError:
+            _known.pop(self.path, None)
+            raise
 
     def read(self) -> Document:
         """Return the document.

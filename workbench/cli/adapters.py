@@ -108,7 +108,11 @@ def _value(value: Any) -> str:
 @adapters.command()
 @click.argument("name")
 @click.option(
-    "--environment", "-e", default="live", show_default=True, help="live, testnet or demo."
+    "--environment",
+    "-e",
+    default="live",
+    show_default=True,
+    help="live, testnet or demo; practice for the practice venue that runs here.",
 )
 @click.option("--timeout", default=20.0, show_default=True, help="Seconds for all steps.")
 @click.option(
@@ -120,9 +124,17 @@ def check(
 ) -> int:
     """Connect to the adapter NAME and say what works: reach, clock, key, instruments."""
     from workbench import adapters as room
+    from workbench.core.project import Project
 
-    found = room.check(
+    practice = {}
+    run: Any = room.check
+    if environment == "practice":
+        from workbench.live import connections
+
+        run, practice = connections.check, {"project": Project.find()}
+    found = run(
         name,
+        **practice,
         environment=environment,
         settings=overrides(list(params)),
         timeout=timeout,

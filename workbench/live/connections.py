@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from workbench.adapters import Client, clients, secrets
-from workbench.core.errors import StudyError, WorkbenchError
+from workbench import adapters
+from workbench.adapters import Check, Client, clients, secrets
+from workbench.adapters.connection import Place, Step
+from workbench.core.errors import InputError, StudyError, WorkbenchError
+from workbench.core.progress import ShouldStop, never
 from workbench.core.project import Project
 from workbench.study import Study
 from workbench.venue import announce
 from workbench.venue.relisting import relist
+
+PRACTISED = "bybit"
+"""The adapter that speaks the practice venue's protocol."""
 
 # Where an adapter's sockets are, below its address. Others take the address as it is.
 _PATHS = {
@@ -81,10 +87,60 @@ def connections(study: Study, project: Project) -> list[dict[str, Any]]:
     return found
 
 
+def check(
+    name: str,
+    *,
+    environment: str,
+    project: Project,
+    settings: Mapping[str, Any] | None = None,
+    timeout: float = 20.0,
+    on_step: Callable[[Step], None] | None = None,
+    should_stop: ShouldStop = never,
+) -> Check:
+    """Check an adapter's connection, also to the practice venue of a project.
+
+    Parameters
+    ----------
+    environment
+        ``practice``, or what `workbench.adapters.check` takes.
+    project
+        Whose practice venue.
+    name, settings, timeout, on_step, should_stop
+        See `workbench.adapters.check`.
+
+    Raises
+    ------
+    InputError, Cancelled
+        See `workbench.adapters.check`.
+    WorkbenchError
+        If no practice venue runs, or it is not on this machine.
+
+    """
+    place = None
+    if environment == "practice":
+        if name != PRACTISED:
+            raise InputError(f"the practice venue speaks Bybit's protocol: use bybit, not {name}")
+        venue = announce.find(project)
+        for address in (venue.url, venue.websocket):
+            if not on_this_machine(address):
+                raise WorkbenchError(f"{address} is not on this machine: no practice venue is")
+        keys = {"api_key": venue.key, "api_secret": venue.secret}
+        place = Place("practice", venue.url, venue.websocket, keys)
+    return adapters.check(
+        name,
+        environment="live" if place else environment,
+        settings=settings,
+        timeout=timeout,
+        on_step=on_step,
+        should_stop=should_stop,
+        place=place,
+    )
+
+
 def _practice(study: Study, client: Client, project: Project) -> tuple[str, str, dict[str, str]]:
     """Return address and keys of the practice venue."""
     path = ("live", client.section, client.index, "adapter")
-    if client.adapter != "bybit":
+    if client.adapter != PRACTISED:
         message = f"the practice venue speaks Bybit's protocol: use bybit, not {client.adapter}"
         raise study.error(message, *path)
     try:
