@@ -13,13 +13,12 @@ import panel as pn
 import param
 
 from workbench.app.datasets import DataView
-from workbench.app.launch import LaunchView
-from workbench.app.runs import RunsView
 from workbench.core.project import Project
+from workbench.widgets.backtest_runner import BacktestRunner
 from workbench.widgets.look import THEME_COOKIE, failure, html, resource
+from workbench.widgets.run_explorer import RunExplorer
 
-TICK_MS = 500
-TICKS_A_REFRESH = 4
+TICK_MS = 1_000
 
 TABS = ("runs", "run", "data")
 
@@ -41,10 +40,8 @@ class Dashboard(pn.viewable.Viewer):
 
     def __init__(self, project: Project, *, dark: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._ticks, self._busy = 0, False
-        self._trouble = html()
-        self.runs = RunsView(project, dark=dark, on_new=self._to_launch)
-        self.launch = LaunchView(project, on_open=self._open)
+        self.runs = RunExplorer(project, dark=dark, on_new=self._to_launch)
+        self.launch = BacktestRunner(project, dark=dark, on_open=self._open)
         self.data = DataView(project, dark=dark, on_new=self._to_launch)
         views = (self.runs, self.launch, self.data)
         # A hidden view would still take its room: only the one in front is there.
@@ -62,30 +59,12 @@ class Dashboard(pn.viewable.Viewer):
         self._follow()
 
     def __panel__(self) -> Any:
-        return pn.Column(self._trouble, self._tabs, sizing_mode="stretch_width", margin=0)
+        return pn.Column(self._tabs, sizing_mode="stretch_width", margin=0)
 
     def tick(self) -> None:
-        """Bring the page up to date: the run under way each time, the files every fourth time."""
-        # The page takes no click while a periodic callback runs: it only starts the work.
-        if not self._busy:
-            self._busy = True
-            pn.state.execute(self._update)
-
-    async def _update(self) -> None:
-        try:
-            self.launch.follow()
-            if self._ticks % TICKS_A_REFRESH == 0:
-                await self.runs.refresh()
-                await self.launch.refresh()
-            if self.tab == "data":
-                self.data.follow(self.runs.newest)
-            self._trouble.object = ""
-        except Exception as error:
-            # A page that stands still without a word would be worse.
-            self._trouble.object = failure(error, "The page cannot be brought up to date")
-        finally:
-            self._ticks += 1
-            self._busy = False
+        """Bring the view of data up to date; the others see to themselves."""
+        if self.tab == "data":
+            self.data.follow(self.runs.newest)
 
     @param.depends("tab", "selected", watch=True)
     def _follow(self) -> None:

@@ -15,7 +15,6 @@ from bokeh.events import Tap
 
 from workbench import data
 from workbench.app.glimpse import GlimpseView
-from workbench.app.launch import study_files
 from workbench.backtest.glossary import NONE
 from workbench.core.errors import InputError
 from workbench.core.progress import Progress
@@ -27,6 +26,7 @@ from workbench.data.live import LivePicture
 from workbench.data.picture import Drawn
 from workbench.study import load
 from workbench.widgets.look import CARD, bar, drawing, failure, html, notice, resource
+from workbench.widgets.studies import study_files
 
 NO_STUDY = "None"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.backtest.comparison import compare
     from workbench.backtest.model import Run
+    from workbench.backtest.run_picture import picture
     from workbench.backtest.runner import Running, cancel, run, start
     from workbench.backtest.store import RunStore
     from workbench.backtest.sweep import SweepResult, grid, resume_sweep, run_sweep, sweep_results
@@ -18,6 +19,7 @@ __all__ = [
     "cancel",
     "compare",
     "grid",
+    "picture",
     "resume_sweep",
     "run",
     "run_sweep",
@@ -33,6 +35,7 @@ _HOMES = {
     "cancel": "runner",
     "compare": "comparison",
     "grid": "sweep",
+    "picture": "run_picture",
     "resume_sweep": "sweep",
     "run": "runner",
     "run_sweep": "sweep",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -52,15 +53,21 @@ class Preview(Picture):
     precision
         Decimals of prices.
 
+    Attributes
+    ----------
+    priced
+        Whether the rows have prices.
+
     """
 
     def __init__(self, series: Series, precision: int) -> None:
         self.series = series
         self.name = named(series.kind, series.identity)
         self.least = 10 * series.finest
-        self._precision = precision
+        self.precision = precision
         columns = series.overview.columns
         self._candles, self._quoted = "open" in columns, "bid" in columns
+        self.priced = self._candles or self._quoted
         self._activity = "volume" if self._candles else "rows"
 
     @property
@@ -77,7 +84,7 @@ class Preview(Picture):
         """
         series, found = self.series, self.series.overview.columns
         prices: list[float | None] = [None] * 4
-        if self._candles or self._quoted:
+        if self.priced:
             names = ("open", "close") if self._candles else ("bid", "bid")
             first, last, low, high = (
                 values[np.isfinite(values)]  # a side of a book may be empty
@@ -85,7 +92,7 @@ class Preview(Picture):
             )
             if len(first) and len(high):
                 ends = first[0], last[-1], low.min(), high.max()
-                prices = [round(float(value), self._precision) for value in ends]
+                prices = [round(float(value), self.precision) for value in ends]
         return {
             "kind": series.kind,
             "identity": series.identity,
@@ -115,7 +122,7 @@ class Preview(Picture):
         visible = buckets.within(span)
         heights: list[tuple[float, float] | None] = []
         thin = 0.0
-        if self._candles or self._quoted:
+        if self.priced:
             bounds = _height(visible.columns["low"], visible.columns["high"])
             heights.append(bounds)
             thin = (bounds[1] - bounds[0]) * _THIN if bounds else 0.0
@@ -127,23 +134,25 @@ class Preview(Picture):
 
     def charts(self, view: View) -> list[Any]:
         """Return the prices above the activity, or that alone."""
-        hv, found = holoviews(), []
-        prices = self._candles or self._quoted
-        if prices:
-            layers = (_candle_layers if self._candles else _quote_layers)(view.layers)
-            chart = fitted(hv.Overlay([*layers, self._touched(view)]), view, 0, ylabel="Price")
-            number = "0,0." + "0" * self._precision if self._precision else "0,0"
-            chart = framed(
-                chart, view.title, number=number, height=_PRICE_HEIGHT, legend=self._quoted
-            )
-            above = {"legend_position": "top"} if self._quoted else {}
-            found.append(drawn(chart, bokeh=above, matplotlib={}))
+        hv = holoviews()
+        found = [self.prices(view)] if self.priced else []
         bars = _rectangles("activity", view.layers, BAND)
         label = "Volume" if self._candles else _WORDS[self.series.kind].capitalize()
-        layers = [bars] if prices else [bars, self._touched(view)]
+        layers = [bars] if self.priced else [bars, self._touched(view)]
         chart = fitted(hv.Overlay(layers), view, len(found), ylabel=label)
-        height, title = (_ACTIVITY_HEIGHT, "") if prices else (_ALONE_HEIGHT, view.title)
+        height, title = (_ACTIVITY_HEIGHT, "") if self.priced else (_ALONE_HEIGHT, view.title)
         return [*found, framed(chart, title, number="0.[000]a", height=height)]
+
+    def prices(self, view: View, over: Sequence[Any] = ()) -> Any:
+        """Return the chart of the prices, layers `over` them."""
+        layers = (_candle_layers if self._candles else _quote_layers)(view.layers)
+        overlay = holoviews().Overlay([*layers, *over, self._touched(view)])
+        chart = fitted(overlay, view, 0, ylabel="Price")
+        number = "0,0." + "0" * self.precision if self.precision else "0,0"
+        legend = self._quoted or bool(over)
+        chart = framed(chart, view.title, number=number, height=_PRICE_HEIGHT, legend=legend)
+        above = {"legend_position": "top"} if legend else {}
+        return drawn(chart, bokeh=above, matplotlib={})
 
     def _title(self, step: int) -> str:
         kind, rows = self.series.kind, self.series.rows
@@ -155,11 +164,11 @@ class Preview(Picture):
         """Return what the pointer finds: a line that is not drawn, a point for each bucket."""
         from bokeh.models import HoverTool
 
-        price = "0,0." + "0" * self._precision if self._precision else "0,0"
+        price = "0,0." + "0" * self.precision if self.precision else "0,0"
         fine = "%F %T.%6N" if self.series.overview.step < 10**9 else "%F %T"
         names = ("open", "high", "low", "close") if self._candles else ("bid", "ask", "spread")
         tips = [("from", f"@begin{{{fine}}}"), ("to", f"@until{{{fine}}}")]
-        if self._candles or self._quoted:
+        if self.priced:
             tips += [(name, f"@{name}{{{price}}}") for name in names]
         if self._candles:
             tips.append(("volume", "@volume{0,0.[00000000]}"))

@@ -4,14 +4,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from workbench.widgets.backtest_runner import BacktestRunner
     from workbench.widgets.base import Widget, load
+    from workbench.widgets.flip_panel import FlipPanel
+    from workbench.widgets.node_monitor import NodeMonitor
+    from workbench.widgets.order_ticket import OrderTicket
+    from workbench.widgets.risk_panel import RiskPanel
+    from workbench.widgets.run_explorer import RunExplorer
+    from workbench.widgets.study_editor import StudyEditor
 
 __all__ = [
+    "BacktestRunner",
+    "FlipPanel",
+    "NodeMonitor",
+    "OrderTicket",
+    "RiskPanel",
+    "RunExplorer",
+    "StudyEditor",
     "Widget",
     "load",
 ]
 
 _HOMES = {
+    "BacktestRunner": "backtest_runner",
+    "FlipPanel": "flip_panel",
+    "NodeMonitor": "node_monitor",
+    "OrderTicket": "order_ticket",
+    "RiskPanel": "risk_panel",
+    "RunExplorer": "run_explorer",
+    "StudyEditor": "study_editor",
     "Widget": "base",
     "load": "base",
 }

@@ -101,7 +101,10 @@ class Work(pn.viewable.Viewer):
         """Show how far the work has come until its end, four times a second at most."""
         job = self._job
         assert job is not None
+        document = pn.state.curdoc
         while not job.finished:
+            if document and document.session_context and document.session_context.destroyed:
+                return  # the page is closed: the work goes on without it
             self._draw(job)
             await asyncio.sleep(REDRAW_SECONDS)
         self._job, self._line.visible, self._bar.object = None, False, ""

@@ -1,10 +1,10 @@
-"""The right side of the view of runs: one run, or several compared."""
+"""One run in full, or several compared."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -14,10 +14,14 @@ from workbench import backtest
 from workbench.backtest import Run
 from workbench.backtest.glossary import NONE, TERMS, duration, written
 from workbench.backtest.model import FINISHED
+from workbench.core.errors import Cancelled, DataError, InputError
+from workbench.core.progress import ShouldStop
 from workbench.core.project import Project
+from workbench.data.live import LivePicture
 from workbench.widgets.look import (
     CARD,
     bar,
+    button,
     drawing,
     failure,
     figure,
@@ -29,24 +33,23 @@ from workbench.widgets.look import (
 
 MAX_PRICE_CHARTS = 3
 
-
 TILES = (
     ("net_profit", True), ("total_return", True), ("cagr", True), ("sharpe", False),
     ("max_drawdown", False), ("volatility", False), ("trades", False), ("win_rate", False),
 )  # fmt: skip
 
 
-class DetailView(pn.viewable.Viewer):
-    """What is known of the selected runs.
+class RunDetail(pn.viewable.Viewer):
+    """What is known of the runs it is told to display.
 
     Parameters
     ----------
     project
         Whose runs.
-    dark
-        Whether charts are drawn for a dark page.
     on_change
         Awaited when a run was cancelled from here.
+    styles
+        Of its box, in the layout it stands in.
 
     """
 
@@ -54,30 +57,26 @@ class DetailView(pn.viewable.Viewer):
         self,
         project: Project,
         *,
-        dark: bool,
-        on_change: Callable[[], Awaitable[None]],
+        on_change: Callable[[], Awaitable[None]] | None = None,
+        styles: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._project, self._dark, self._on_change = project, dark, on_change
+        self._project, self._on_change = project, on_change
         self._runs: Sequence[Run] = ()
         self._key: tuple[Any, ...] | None = None
-        style = [resource("controls.css")]
         self._head, self._progress, self._said = html(), html(), html()
         self._messages, self._figures, self._facts = html(), html(), html()
-        self._charts = pn.Column(sizing_mode="stretch_width", margin=0, styles=CARD)
+        self._charts = pn.Column(sizing_mode="stretch_width", margin=0, styles=CARD, visible=False)
         self._report = pn.widgets.FileDownload(
             callback=self._write_report, filename="report.html", label="Download report",
-            icon=None, stylesheets=style, margin=0, width=150, visible=False,
+            icon=None, stylesheets=[resource("controls.css")], margin=0, width=150, visible=False,
         )  # fmt: skip
-        self._cancel = pn.widgets.Button(
-            name="Cancel", button_type="danger", stylesheets=style, margin=0, width=100,
-            visible=False,
-        )  # fmt: skip
-        self._cancel.on_click(self._stop)
+        self._cancel = button("Cancel", "danger", self._stop, visible=False)
         self._column = pn.Column(
             pn.Row(self._head, self._cancel, self._report, sizing_mode="stretch_width", margin=0),
             self._progress, self._said, self._messages, self._figures, self._charts, self._facts,
-            styles={"flex": "1.2 1 600px", "min-width": "0", "gap": "14px"}, margin=0,
+            styles={"min-width": "0", "gap": "14px"} | dict(styles or {}), margin=0,
+            sizing_mode="stretch_width",
         )  # fmt: skip
 
     def __panel__(self) -> Any:
@@ -92,11 +91,22 @@ class DetailView(pn.viewable.Viewer):
     def visible(self, value: bool) -> None:
         self._column.visible = value
 
-    def display(self, runs: Sequence[Run], missing: Sequence[str] = ()) -> None:
-        """Show one run, or compare several; draws only what has changed."""
+    def display(self, runs: Sequence[Run], *, dark: bool, missing: Sequence[str] = ()) -> None:
+        """Show one run, or compare several; draws only what has changed.
+
+        Parameters
+        ----------
+        runs
+            Which; none for a word on how to select one.
+        dark
+            Whether charts are drawn for a dark page.
+        missing
+            Ids of runs that were asked for and are not known.
+
+        """
         self._runs = runs
         self._progress.object = _progress(runs[0]) if len(runs) == 1 else ""
-        key = (*((run.id, run.status) for run in runs), *missing)
+        key = (dark, *((run.id, run.status) for run in runs), *missing)
         if key == self._key:
             return
         self._key = key
@@ -118,17 +128,19 @@ class DetailView(pn.viewable.Viewer):
     async def _draw(self) -> None:
         """Draw the charts in a thread, unless something else is selected meanwhile."""
         key, runs = self._key, self._runs
+        assert key is not None
 
         def work() -> list[Any]:
+            dark = bool(key[0])
+            if len(runs) == 1:
+                return _charts(runs[0], dark, should_stop=lambda: key != self._key)
             with drawing:
-                if key != self._key:
-                    return []
-                return (
-                    _charts(runs[0], self._dark) if len(runs) == 1 else _compared(runs, self._dark)
-                )
+                return _compared(runs, dark)
 
         try:
             drawn = await asyncio.to_thread(work)
+        except Cancelled:
+            return  # another is selected
         except Exception as error:
             drawn = [failure(error, "The charts cannot be drawn")]
         if key == self._key:
@@ -140,7 +152,8 @@ class DetailView(pn.viewable.Viewer):
         self._cancel.disabled = True
         try:
             await asyncio.to_thread(backtest.cancel, run.id, project=self._project)
-            await self._on_change()
+            if self._on_change:
+                await self._on_change()
         except Exception as error:  # said beside the button
             self._said.object = failure(error, "The run cannot be cancelled")
 
@@ -162,22 +175,37 @@ class DetailView(pn.viewable.Viewer):
 def _pane(drawn: Any) -> Any:
     if isinstance(drawn, str):
         return html(drawn)
+    if isinstance(drawn, tuple):
+        return LivePicture(*drawn)
     return pn.pane.Bokeh(drawn, sizing_mode="stretch_width", margin=0)
 
 
-def _charts(run: Run, dark: bool) -> list[Any]:
-    """Return the charts of one run."""
+def _charts(run: Run, dark: bool, *, should_stop: ShouldStop) -> list[Any]:
+    """Return the charts of one run: figures, pictures with their drawing, and texts."""
     from workbench.backtest import charts
 
     if not (run.folder / "equity.parquet").is_file():
         return []
-    names = list(charts.prices_of(run))[:MAX_PRICE_CHARTS]
-    chosen = [charts.equity(run), charts.drawdowns(run)]
-    chosen += [charts.price(run, name) for name in names]
-    figures = [figure(chart, dark=dark) for chart in chosen]
-    for each in figures:
-        each.x_range = figures[0].x_range  # they zoom together
-    return [*figures, figure(charts.monthly(run), dark=dark)]
+    names = dict.fromkeys(str(spec.get("instrument")) for spec in run.study.get("data", []))
+    prices: list[Any] = []
+    for name in list(names)[:MAX_PRICE_CHARTS]:
+        try:
+            prices.append(backtest.picture(run, name, should_stop=should_stop))
+        except (DataError, InputError) as error:
+            prices.append(notice("hint", f"The prices of {name} cannot be shown: {error}"))
+    with drawing:
+        if should_stop():
+            raise Cancelled
+        drawn = [one if isinstance(one, str) else (one, one.draw(dark=dark)) for one in prices]
+        figures = [figure(chart(run), dark=dark) for chart in (charts.equity, charts.drawdowns)]
+        months = figure(charts.monthly(run), dark=dark)
+    along = [
+        *figures,
+        *(each for one in drawn if not isinstance(one, str) for each in one[1].figures),
+    ]
+    for each in along:
+        each.x_range = along[-1].x_range  # they zoom together
+    return [*figures, *drawn, months]
 
 
 def _compared(runs: Sequence[Run], dark: bool) -> list[Any]:

@@ -1,9 +1,9 @@
-"""The view of runs: the table on the left, what is selected on the right."""
+"""The runs of a project: a table, what is selected beside it, several compared."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -11,61 +11,73 @@ import pandas as pd
 import panel as pn
 import param
 
-from workbench.app.detail import DetailView
 from workbench.backtest import Run, RunStore
 from workbench.backtest.glossary import NONE
+from workbench.backtest.model import FINISHED
 from workbench.core.project import Project
-from workbench.widgets.look import html, resource
+from workbench.widgets.base import Widget
+from workbench.widgets.look import button, html, resource
+from workbench.widgets.run_detail import RunDetail
 
 MOST = 500
 
 STATUSES = ("queued", "running", "done", "failed", "cancelled")
 ALL_STUDIES, ALL_STATUSES = "All studies", "All statuses"
 
+NUMBERS = {"Return": "+0.00 %", "Sharpe": "0.00", "Fills": "0,0", "Seconds": "0.00"}
+COLUMNS = ("Started", "Study", "Status", "Parameters", *NUMBERS)
 WIDTHS = {
     "Started": 122, "Study": 104, "Status": 120, "Return": 84, "Sharpe": 64, "Fills": 56,
     "Seconds": 72,
 }  # fmt: skip
+
 _NO_RUNS = (
     '<div class="empty"><h2>No runs yet</h2><p>Run a study here, in a notebook or with '
     "<code>workbench backtest run studies/ema-cross.yaml</code>: it appears by itself.</p></div>"
 )
 
-NUMBERS = {"Return": "+0.00 %", "Sharpe": "0.00", "Fills": "0,0", "Seconds": "0.00"}
 
+class RunExplorer(Widget):
+    """The runs of a project, newest first, and everything known of those that are selected.
 
-class RunsView(pn.viewable.Viewer):
-    """The runs of a project, newest first.
+    It follows the run store, whoever starts the runs.
 
     Parameters
     ----------
-    project
-        Whose runs.
-    dark
-        Whether charts are drawn for a dark page.
+    project, dark
+        As for every `Widget`.
     on_new
-        Called when the user wants to start a run.
+        Called when the user wants to start a run, while there is none; default: nothing is offered.
 
     """
 
-    chosen = param.List(default=[], item_type=str, doc="Ids of the runs shown on the right.")
+    chosen = param.List(default=[], item_type=str, doc="Ids of the runs shown.")
 
-    def __init__(self, project: Project, *, dark: bool, on_new: Callable[[], None]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._store = RunStore(project)
+    def __init__(
+        self,
+        project: Project | None = None,
+        *,
+        dark: bool | None = None,
+        on_new: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(project, dark=dark)
+        self._store = RunStore(self.project)
         self._runs: list[Run] = []
         self._rows: list[dict[str, Any]] = []
+        self._seen: object = None
         self._loaded = self._placing = False
+        self._offers = on_new is not None
         style = [resource("controls.css")]
         self._study = pn.widgets.Select(
-            options=[ALL_STUDIES], width=180, margin=0, stylesheets=style
+            name="Study", options=[ALL_STUDIES], width=180, margin=0, stylesheets=style
         )
         self._status = pn.widgets.Select(
-            options=[ALL_STATUSES, *STATUSES], width=140, margin=0, stylesheets=style
-        )
-        self._count = html(sizing_mode=None, width=220, align="center")
+            name="Status", options=[ALL_STATUSES, *STATUSES], width=140, margin=0,
+            stylesheets=style,
+        )  # fmt: skip
+        self._count = html(sizing_mode=None, width=220, align="end", styles={"padding": "6px 0"})
         self._table = pn.widgets.Tabulator(
-            pd.DataFrame(columns=["id", *_row_names()]),
+            pd.DataFrame(columns=["id", *COLUMNS]),
             disabled=True, show_index=False, hidden_columns=["id"], selectable=True,
             sizing_mode="stretch_width", layout="fit_columns", max_height=680, theme="simple",
             widths=WIDTHS, formatters=_formatters(), stylesheets=[resource("table.css")],
@@ -76,47 +88,50 @@ class RunsView(pn.viewable.Viewer):
                                        {"field": "Parameters", "minWidth": 90}]},
         )  # fmt: skip
         self._empty = html()
-        new = pn.widgets.Button(name="Run a study", button_type="primary", stylesheets=style)
-        new.on_click(lambda _: on_new())
+        new = button("Run a study", "primary", lambda _: on_new() if on_new else None)
         self._first = pn.Row(pn.HSpacer(), new, pn.HSpacer(), visible=False)
-        self._hint = html(
-            '<p class="muted small">Ctrl-click or Shift-click another run to compare.</p>'
+        hint = html('<p class="muted small">Ctrl-click or Shift-click another run to compare.</p>')
+        self._detail = RunDetail(
+            self.project, on_change=self.refresh, styles={"flex": "1.2 1 600px"}
         )
-        self._detail = DetailView(project, dark=dark, on_change=self.refresh)
         filters = pn.Row(self._study, self._status, self._count, margin=0, styles={"gap": "12px"})
         self._list = pn.Column(
-            filters, self._table, self._hint, margin=0,
+            filters, self._table, hint, margin=0, visible=False,
             styles={"flex": "1 1 600px", "min-width": "0", "position": "sticky", "top": "12px"},
         )  # fmt: skip
+        self._detail.visible = False
         for widget in (self._study, self._status):
             widget.param.watch(self._filter, "value")
         self._table.param.watch(self._click, "selection")
-
-    def __panel__(self) -> Any:
-        return pn.Column(
+        self.place(
             self._empty,
             self._first,
             pn.FlexBox(
-                self._list,
-                self._detail,
-                flex_wrap="wrap",
-                gap="24px",
-                align_items="flex-start",
-                sizing_mode="stretch_width",
-                margin=0,
+                self._list, self._detail, flex_wrap="wrap", gap="24px", align_items="flex-start",
+                sizing_mode="stretch_width", margin=0,
             ),
-            sizing_mode="stretch_width",
-            margin=0,
-        )
+        )  # fmt: skip
+
+    @property
+    def selected(self) -> Sequence[Run]:
+        """The runs shown, to go on with in a notebook."""
+        known = {run.id: run for run in self._runs}
+        return [known[one] for one in self.chosen if one in known]
 
     @property
     def newest(self) -> str:
-        """Which run ended last: a new one may have brought data."""
+        """When a run ended last: it may have brought data. Empty if none has."""
         return max((run.finished or "" for run in self._runs), default="")
 
     async def refresh(self) -> None:
-        """Read the store and show what has changed."""
+        """Read the store, where it has changed, and show what is new."""
+        seen = self._state()
+        under_way = any(run.status not in FINISHED for run in self._runs)
+        if seen == self._seen and not under_way:
+            return
+        # A run under way may have lost its process, which shows in no file of the store.
         self._runs = await asyncio.to_thread(self._store.list, limit=MOST)
+        self._seen = seen
         studies = [ALL_STUDIES, *sorted({run.name for run in self._runs})]
         if self._study.options != studies:
             self._study.options = studies
@@ -124,11 +139,16 @@ class RunsView(pn.viewable.Viewer):
             self._loaded = True
             if not self.chosen and self._runs:
                 self.chosen = [self._runs[0].id]
-        self._first.visible = not self._runs
+        self._first.visible = not self._runs and self._offers
         self._list.visible = self._detail.visible = bool(self._runs)
         self._empty.object = "" if self._runs else _NO_RUNS
         self._place()
         self._show()
+
+    def _state(self) -> object:
+        """Return what changes whenever the store does."""
+        files = [self._store.path.with_name(self._store.path.name + end) for end in ("", "-wal")]
+        return [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
 
     def _wanted(self) -> list[Run]:
         study, status = self._study.value, self._status.value
@@ -143,15 +163,15 @@ class RunsView(pn.viewable.Viewer):
         rows = [_row(run) for run in self._wanted()]
         more = f", the newest {MOST:,}" if len(self._runs) == MOST else ""
         counted = f"{len(rows):,} run{'s' * (len(rows) != 1)}{more}"
-        self._count.object = f'<span class="muted">{counted}</span>'
+        self._count.object = f'<span class="muted" role="status">{counted}</span>'
         self._placing = True
         try:
             if [row["id"] for row in rows] != [row["id"] for row in self._rows]:
-                self._table.value = pd.DataFrame(rows, columns=["id", *_row_names()])
+                self._table.value = pd.DataFrame(rows, columns=["id", *COLUMNS])
             else:
                 changed: dict[str, list[tuple[int, Any]]] = {}
                 for at, (old, new) in enumerate(zip(self._rows, rows, strict=True)):
-                    for name in _row_names():
+                    for name in COLUMNS:
                         if not _equal(old[name], new[name]):
                             changed.setdefault(name, []).append((at, new[name]))
                 if changed:
@@ -170,22 +190,16 @@ class RunsView(pn.viewable.Viewer):
         if not self._placing:
             self.chosen = [self._rows[at]["id"] for at in event.new if at < len(self._rows)]
 
-    @param.depends("chosen", watch=True)
+    @param.depends("chosen", "dark", watch=True)
     def _turn(self) -> None:
         if self._loaded:
             self._place()
             self._show()
 
     def _show(self) -> None:
-        known = {run.id: run for run in self._runs}
-        self._detail.display(
-            [known[one] for one in self.chosen if one in known],
-            missing=[one for one in self.chosen if one not in known],
-        )
-
-
-def _row_names() -> list[str]:
-    return ["Started", "Study", "Status", "Parameters", *NUMBERS]
+        known = {run.id for run in self._runs}
+        missing = [one for one in self.chosen if one not in known]
+        self._detail.display(self.selected, missing=missing, dark=self.dark)
 
 
 def _row(run: Run) -> dict[str, Any]:
