@@ -7,7 +7,17 @@ import importlib
 import json
 import sys
 
-NAMES = ("startup", "import_bars", "import_dbn", "run_overhead", "chart_1m", "live_latency")
+NAMES = (
+    "startup",
+    "import_bars",
+    "import_dbn",
+    "run_overhead",
+    "chart_1m",
+    "live_latency",
+    "gateway_reads",
+    "gateway_orders",
+    "gateway_events",
+)
 
 
 def main(names: list[str]) -> int:

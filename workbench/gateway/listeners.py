@@ -139,11 +139,13 @@ class Hub:
         self._position: dict[str, int] = {}
         self._ready = asyncio.Event()
         self._busy = asyncio.Event()
+        self._waiting: list[asyncio.Event] = []
 
     async def run(self) -> None:
         """Follow the journals until cancelled."""
         stream: Subscription | None = None
         while True:
+            asked, self._waiting = self._waiting, []
             try:
                 if stream is None:
                     stream = await self._rooms.run(EngineEventBus(self._project).subscribe, "now")
@@ -151,12 +153,15 @@ class Hub:
                     self._ready.set()
                 self._hand_out(await self._rooms.run(stream.poll))
                 self._position = dict(stream.position)
+                for each in asked:
+                    each.set()
             except (WorkbenchError, OSError) as error:
                 _log.error("the nodes' events cannot be read: %s", error)
+                self._waiting += asked
                 await asyncio.sleep(_IDLE_SECONDS)
             if self._listeners:
                 await asyncio.sleep(_LOOK_SECONDS)
-            else:
+            elif not self._waiting:
                 self._busy.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_IDLE_SECONDS):
@@ -186,9 +191,8 @@ class Hub:
             Asked every few seconds; False ends it.
 
         """
-        await self._ready.wait()
+        await self._looked()
         self._listeners.add(listener)
-        self._busy.set()
         self._meters.clients.set(len(self._listeners))
         try:
             async for some in self._replayed(listener):
@@ -200,6 +204,14 @@ class Hub:
         finally:
             self._listeners.discard(listener)
             self._meters.clients.set(len(self._listeners))
+
+    async def _looked(self) -> None:
+        """Wait until the journals have been looked at anew: `now` is now."""
+        looked = asyncio.Event()
+        self._waiting.append(looked)
+        self._busy.set()
+        await self._ready.wait()
+        await looked.wait()
 
     async def _replayed(self, listener: Listener) -> AsyncIterator[list[tuple[Event | None, str]]]:
         """Yield what is in the files, until the listener's queue has all that comes after it."""

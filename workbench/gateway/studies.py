@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from workbench.core.errors import InputError, Issue, StudyError
 from workbench.core.project import Project
 from workbench.gateway.problems import Problem
-from workbench.study import Study, StudyStore, loads, source
+from workbench.study import Study, StudyStore, source
 from workbench.study.load import assemble
-from workbench.study.overlay import parameter_overrides
+from workbench.study.overlay import merge, parameter_overrides
 from workbench.study.places import Places
 
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -32,6 +32,9 @@ class StudyReference(BaseModel):
     version: int | None = Field(None, ge=1, le=10**9, description="Of it; default: the newest")
     text: str | None = Field(None, description="The study itself, as YAML")
     content: dict[str, Any] | None = Field(None, description="The study itself, as JSON")
+    over: dict[str, Any] = Field(
+        {}, description="Sections laid over it, such as {live: {...}}; groups of keys merge"
+    )
     params: dict[str, Any] = Field(
         {}, description="Over the study's own values: a strategy parameter or a dotted path"
     )
@@ -71,6 +74,19 @@ def resolve(wanted: StudyReference, project: Project, body: bytes, where: tuple[
         If it is not valid or reaches outside the project.
 
     """
+    content, places = _read(wanted, project, body, where)
+    if wanted.over:
+        content, places = merge(content, places, *_brought(body, (*where, "over")))
+    study = assemble(content, places, parameter_overrides(wanted.params))
+    if issues := list(escapes(study, project)):
+        raise StudyError(issues)
+    return study
+
+
+def _read(
+    wanted: StudyReference, project: Project, body: bytes, where: tuple[str, ...]
+) -> tuple[dict[str, Any], Places]:
+    """Return the values a request means, and where each stands."""
     if wanted.file is not None:
         path = inside(project, wanted.file)
         if path is None or path.suffix.lower() not in _SUFFIXES:
@@ -78,25 +94,16 @@ def resolve(wanted: StudyReference, project: Project, body: bytes, where: tuple[
             raise StudyError(Issue(f"{message}; found '{wanted.file}'", ".".join((*where, "file"))))
         if not path.is_file():
             raise Problem(404, f"no file '{wanted.file}' in the project", "not-found")
-        content, places = source.read(path, wanted.file)
-        study = assemble(content, places, parameter_overrides(wanted.params))
-    elif wanted.name is not None:
+        return source.read(path, wanted.file)
+    if wanted.name is not None:
         try:
             study = StudyStore(project).load(wanted.name, wanted.version)
         except InputError as error:
             raise Problem(404, str(error), "not-found") from None
-        if wanted.params:
-            places = Places(file=f"{wanted.name} (stored)")
-            study = assemble(study.written(), places, parameter_overrides(wanted.params))
-    elif wanted.text is not None:
-        study = loads(wanted.text, "study.yaml", params=wanted.params)
-    else:
-        assert wanted.content is not None
-        content, places = _brought(body, (*where, "content"))
-        study = assemble(content, places, parameter_overrides(wanted.params))
-    if issues := list(escapes(study, project)):
-        raise StudyError(issues)
-    return study
+        return study.written(), Places(file=f"{wanted.name} (stored)")
+    if wanted.text is not None:
+        return source.read_text(wanted.text, "study.yaml")
+    return _brought(body, (*where, "content"))
 
 
 def inside(project: Project, name: str) -> Path | None:
@@ -116,8 +123,9 @@ def escapes(study: Study, project: Project) -> Iterator[Issue]:
     Who works on this machine may name any file of theirs in a study; who comes over the network may
     not have the gateway read or run what was never put into the project.
     """
-    yield from _escapes(study, project)
-    if study.sweep is None:
+    own = list(_escapes(study, project))
+    yield from own
+    if study.sweep is None or own:
         return
     for name, values in study.sweep.params.items():
         if name.partition(".")[0] not in ("data", "strategy") or name.startswith("strategy.params"):
