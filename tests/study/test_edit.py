@@ -161,3 +161,12 @@ def test_changes_are_undone_with_the_comments_kept():
     back = edit.revert(text, diff(old, new))
     assert loads(back).to_dict() == old.to_dict()
     assert back.startswith("# mine\n")
+
+
+def test_a_key_is_renamed_where_it_stands():
+    wrong = CROSS.replace("    bars:", "    barz:")
+    assert edit.rename(wrong, ("data", 0, "barz"), "bars") == CROSS
+    wrong = CROSS.replace("{fast: 10", "{fas: 10")
+    assert edit.rename(wrong, ("strategy", "params", "fas"), "fast") == CROSS
+    with pytest.raises(StudyError):
+        edit.rename(CROSS, ("data", 0, "none"), "a")

@@ -82,6 +82,29 @@ def drop(text: str, path: Path) -> str:
     return _anew(text, path, None, gone=True)
 
 
+def rename(text: str, path: Path, name: str) -> str:
+    """Return the text of a study with the key at `path` called `name`, in its old place.
+
+    Raises
+    ------
+    StudyError
+        If the text cannot be read or has no such key.
+
+    """
+    source.parse(text, "study")
+    node: Any = source.compose(text)
+    key: Node | None = None
+    for part in path:
+        found = _child(node, part)
+        if found is None:
+            raise StudyError(f"there is no {part} to be renamed")
+        key, node = found
+    if key is None:
+        raise StudyError(f"item {path[-1]} has no name")
+    quoted = json.dumps(name) if text[_start(key)] == '"' else _flow(name)
+    return text[: _start(key)] + quoted + text[_end(key) :]
+
+
 def revert(text: str, changes: Sequence[Change]) -> str:
     """Return the text with changes undone: each value as it was in the old study.
 
