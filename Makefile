@@ -22,7 +22,7 @@ $(STAMP): requirements.txt .python-version
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## Real data, notebooks through papermill over a small grid, a report
+demo: setup ## Real data, notebooks over a small grid, a report, a live node on the practice venue
 	@$(BIN)/python -m workbench demo
 
 test: setup check ## Lint, types, room contracts, then every test

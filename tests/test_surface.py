@@ -21,8 +21,8 @@ def test_the_public_names_are_these() -> None:
         "study", "venue",
     ]  # fmt: skip
     assert backtest.__all__ == [
-        "Run", "RunStore", "Running", "SweepResult", "cancel", "compare", "grid", "resume_sweep",
-        "run", "run_sweep", "start", "sweep_results",
+        "Run", "RunStore", "Running", "SweepResult", "cancel", "compare", "grid", "picture",
+        "resume_sweep", "run", "run_sweep", "start", "sweep_results",
     ]  # fmt: skip
     assert data.__all__ == [
         "FetchResult", "Plan", "check", "coverage_map", "diagnose", "digest", "ensure", "fetch",
@@ -34,7 +34,8 @@ def test_the_public_names_are_these() -> None:
         "secrets", "show",
     ]  # fmt: skip
     assert live.__all__ == [
-        "EngineEventBus", "Node", "Parity", "Promotion", "flip", "launch", "node", "nodes", "orders", "risk",
+        "EngineEventBus", "Node", "Parity", "Promotion", "Rehearsal", "flip", "history", "launch",
+        "node", "nodes", "orders", "parity", "rehearse", "risk",
     ]  # fmt: skip
     assert venue.__all__ == ["Ready", "Venue", "serve", "start"]
     assert {"Study", "StudyStore", "load", "schema"} <= set(study.__all__)

@@ -6,7 +6,9 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("name", ["01-quickstart.ipynb", "02-data.ipynb", "backtest.ipynb"])
+@pytest.mark.parametrize(
+    "name", ["01-quickstart.ipynb", "02-data.ipynb", "04-go-live.ipynb", "backtest.ipynb"]
+)
 def test_a_shipped_notebook_passes_nbval(project, name) -> None:
     process = subprocess.run(
         [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.backtest.glossary import TERMS
 from workbench.backtest.statistics import daily_equity, drawdown, monthly_returns
 from workbench.core.errors import WorkbenchError
 from workbench.core.style import (
@@ -53,7 +54,7 @@ def equity(run: Run) -> Any:
     """
     curves = by_currency(run)
     if not curves:
-        return _nothing("no equity was recorded")
+        return nothing("no equity was recorded")
     if len(curves) > 1:
         changes = {name: _change(frame) for name, frame in curves.items()}
         return _lines(changes, "Equity by currency", "Change since the start (%)", "0,0.0")
@@ -74,7 +75,7 @@ def drawdowns(run: Run) -> Any:
         area = hv.Area(columns, "Time", hv.Dimension("drawdown", label="Drawdown (%)"), label=name)
         areas.append(shaded(area, colour, 0.35, 1))
     if not areas:
-        return _nothing("no equity was recorded")
+        return nothing("no equity was recorded")
     title = "Drawdown"
     return framed(hv.Overlay(areas), title, number="0.0", height=190, legend=len(areas) > 1)
 
@@ -83,7 +84,7 @@ def monthly(run: Run) -> Any:
     """Return the return of each month in percent, years down, months across (first currency)."""
     currency, found = monthly_table(run)
     if not found:
-        return _nothing("no month has a return")
+        return nothing("no month has a return")
     years = range(min(year for year, _ in found), max(year for year, _ in found) + 1)
     cells = [
         (name, str(year), 100 * found.get((year, month), np.nan))
@@ -115,10 +116,10 @@ def price(run: Run, instrument: str | None = None) -> Any:
     prices = prices_of(run)
     name = instrument or next(iter(prices), None)
     if name is None or name not in prices or not len(prices[name]):
-        return _nothing("no prices")
+        return nothing("no prices")
     bars = thinned(prices[name])
     fills = run.fills()
-    layers = [*_bars(bars), *_fills(fills[fills["instrument"] == name])]
+    layers = [*_bars(bars), *fill_markers(fills[fills["instrument"] == name])]
     number = "0,0.00" if float(bars["close"].iloc[-1]) >= 10 else "0,0.0000"
     title = f"{name}: price and fills"
     return framed(hv.Overlay(layers), title, number=number, height=360, legend=len(layers) > 2)
@@ -133,7 +134,7 @@ def compare_equity(runs: Sequence[Run], labels: Sequence[str] | None = None) -> 
             name = label if len(curves) == 1 else f"{label} {currency}"
             lines[name] = _change(frame)
     if not lines:
-        return _nothing("no equity was recorded")
+        return nothing("no equity was recorded")
     return _lines(lines, "Equity compared", "Change since the start (%)", "0,0.0")
 
 
@@ -142,22 +143,26 @@ def parameter_map(runs: Sequence[Run], x: str, y: str, statistic: str = "sharpe"
 
     Where several runs share a cell (over instruments, say) it shows their mean.
     """
+    term = TERMS[statistic]
+    scale, unit = (100.0, " (%)") if term.kind == "percent" else (1.0, "")
     cells: dict[tuple[Any, Any], list[float]] = {}
     for run in runs:
         value = run.statistics.get(statistic)
         if value is not None and x in run.params and y in run.params:
-            cells.setdefault((run.params[x], run.params[y]), []).append(float(value))
+            cells.setdefault((run.params[x], run.params[y]), []).append(float(value) * scale)
     if not cells:
-        return _nothing(f"no run has {x}, {y} and {statistic}")
+        return nothing(f"no run has {x}, {y} and {statistic}")
     rows = [(str(a), str(b), float(np.mean(cells[a, b]))) for a, b in _sorted(cells)]
     values = [row[2] for row in rows]
-    label = statistic.replace("_", " ")
+    label = f"{term.label}{unit}"
     signed = min(values) < 0 < max(values)
     bound = max(abs(value) for value in values)
     limits = (-bound, bound) if signed else (min(values), max(max(values), min(values) + 1e-9))
-    title = f"{label.capitalize()} by {x} and {y}"
+    title = f"{label} by {x.rpartition('.')[2]} and {y.rpartition('.')[2]}"
     colours = DIVERGING if signed else SEQUENTIAL
-    return _heat(rows, (x, y, label), title, colours, limits, "%.2f")
+    largest = max(abs(value) for value in values)
+    number = "%.0f" if largest >= 1_000 or term.kind == "count" else "%.2f"
+    return _heat(rows, (x, y, label), title, colours, limits, number)
 
 
 def overview(run: Run) -> Any:
@@ -259,7 +264,8 @@ def _strokes(times: Any, low: Any, high: Any, colour: str, width: float) -> Any:
     )
 
 
-def _fills(fills: pd.DataFrame) -> list[Any]:
+def fill_markers(fills: pd.DataFrame) -> list[Any]:
+    """Return fills as triangles at their price: up for buys, down for sells."""
     hv = holoviews()
     layers = []
     for side, colour, shapes in (
@@ -343,7 +349,7 @@ def _heat(
     for x, y, value in placed:
         if not np.isnan(value):
             share = (value - limits[0]) / (limits[1] - limits[0])
-            deep = share > 0.8 or (share < 0.2 and colours is DIVERGING)
+            deep = share > 0.8 or share < 0.2 if colours is DIVERGING else share > 0.55
             text = number % value
             text = text if float(text) else text.removeprefix("-")
             written[PAPER if deep else INK].append((x, y, text))
@@ -374,7 +380,7 @@ def _sorted(cells: dict[tuple[Any, Any], Any]) -> list[tuple[Any, Any]]:
         return sorted(cells, key=str)
 
 
-def _nothing(why: str) -> Any:
+def nothing(why: str) -> Any:
     """Return an empty chart that says why."""
     hv = holoviews()
     text = hv.Text(0.5, 0.5, why.capitalize())

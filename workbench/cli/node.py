@@ -100,6 +100,44 @@ def flip(
     return 0
 
 
+@node.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--seconds", default=20.0, show_default=True, help="How long it trades.")
+@json_option
+def rehearse(run_id: str, seconds: float, as_json: bool) -> int:
+    """Let a finished RUN trade on a practice venue of its own, then flatten and stop it."""
+    from workbench import live
+
+    found = live.rehearse(run_id, seconds=seconds, on_flip=show_gates, on_event=show_fill)
+    emit(found.to_dict(), as_json, lambda: say_rehearsed(found))
+    return 0 if found.flat else 1
+
+
+def say_rehearsed(found: Any) -> None:
+    """Say what came of a rehearsal."""
+    say(
+        f"{found.node_id}: {found.bars_from} to {found.bars_to} in {found.seconds:.0f} s, "
+        f"{found.orders} orders, {found.fills} fills, "
+        f"wallet {found.equity_start:,.2f} -> {found.equity_end:,.2f} USDT, "
+        f"{'flat' if found.flat else 'NOT FLAT'}"
+    )
+
+
+def show_gates(promotion: Any) -> None:
+    """Say on standard error which gates are open and what differs."""
+    passed = ", ".join(gate.name for gate in promotion.gates if gate.passed)
+    note(f"gates open: {passed}")
+    for change in promotion.changes:
+        if not change.path.startswith("live"):
+            note(f"differs {change}")
+
+
+def show_fill(event: dict[str, Any]) -> None:
+    """Say a fill on standard error."""
+    if event["type"] == "order.filled":
+        note(_event_line(event))
+
+
 @node.command(name="list")
 @json_option
 def list_(as_json: bool) -> int:

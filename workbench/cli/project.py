@@ -67,8 +67,10 @@ def init(folder: str, as_json: bool) -> int:
 @click.command()
 @json_option
 def demo(as_json: bool) -> int:
-    """Fetch sample data, run the quickstart notebook over a small grid, write a report."""
+    """Run a notebook over a small grid, write a report, let the best trade on a practice venue."""
+    from workbench import live
     from workbench.backtest.sweep import grid, run_sweep
+    from workbench.cli.node import say_rehearsed, show_fill, show_gates
     from workbench.cli.sweep import show_sweep
     from workbench.study import load
 
@@ -91,8 +93,13 @@ def demo(as_json: bool) -> int:
         for run in result.runs:
             say(f"notebook {project.relative(run.folder / 'notebook.ipynb')}")
         say(f"report   {project.relative(page)}  (the best Sharpe ratio)")
+    note("")
+    note(f"live: {best.id} goes to the practice venue, as it is, through the Bybit clients")
+    rehearsed = live.rehearse(best, on_flip=show_gates, on_event=show_fill)
+    if not as_json:
+        say_rehearsed(rehearsed)
         say(f"took     {time.monotonic() - began:.0f} s")
-    return code
+    return code if rehearsed.flat else 1
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})

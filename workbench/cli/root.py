@@ -11,7 +11,10 @@ from workbench.core.errors import Cancelled, InputError, WorkbenchError
 # Noun or verb: the module that holds it and the line `workbench --help` shows.
 COMMANDS = {
     "init": ("project", "Make a project: studies, strategies, notebooks, data."),
-    "demo": ("project", "Real data, notebooks over a small grid, a report."),
+    "demo": (
+        "project",
+        "Real data, notebooks over a grid, a report, a live node on practice.",
+    ),
     "lab": ("project", "Open JupyterLab on this project."),
     "dashboard": ("dashboard", "Serve the dashboard on this machine."),
     "config": ("config", "Check, show, store and compare studies."),

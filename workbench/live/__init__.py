@@ -14,24 +14,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.live import orders, risk
+    from workbench.live import history, orders, risk
     from workbench.live.bus import EngineEventBus
     from workbench.live.decisions import Parity, parity
     from workbench.live.handle import Node, node, nodes
     from workbench.live.launcher import launch
     from workbench.live.promotion import Promotion, flip
+    from workbench.live.rehearsal import Rehearsal, rehearse
 
 __all__ = [
     "EngineEventBus",
     "Node",
     "Parity",
     "Promotion",
+    "Rehearsal",
     "flip",
+    "history",
     "launch",
     "node",
     "nodes",
     "orders",
     "parity",
+    "rehearse",
     "risk",
 ]
 
@@ -40,11 +44,13 @@ _HOMES = {
     "Node": "handle",
     "Parity": "decisions",
     "Promotion": "promotion",
+    "Rehearsal": "rehearsal",
     "flip": "promotion",
     "launch": "launcher",
     "node": "handle",
     "nodes": "handle",
     "parity": "decisions",
+    "rehearse": "rehearsal",
 }
 
 
@@ -53,7 +59,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    if name in ("orders", "risk"):
+    if name in ("history", "orders", "risk"):
         return importlib.import_module(f"workbench.live.{name}")
     return getattr(importlib.import_module(f"workbench.live.{_HOMES[name]}"), name)
 

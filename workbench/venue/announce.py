@@ -79,13 +79,19 @@ def find(project: Project) -> Announced:
 
 @contextmanager
 def announcing(project: Project | None) -> Iterator[Any]:
-    """Yield a function that announces this process's venue; take it back in the end."""
+    """Yield a function that announces this process's venue; take it back in the end.
+
+    The venue that was there before, if it still runs, is found again then.
+    """
     path = None if project is None else project.gateway / FILE
+    before: bytes | None = None
 
     def announce(
         url: str, websocket: str, key: str, secret: str, instruments: dict[str, str]
     ) -> None:
+        nonlocal before
         if path is not None:
+            before = _running(path)
             content = {
                 "url": url, "websocket": websocket, "key": key, "secret": secret,
                 "instruments": instruments, "pid": os.getpid(), "born": _born(os.getpid()),
@@ -96,7 +102,27 @@ def announcing(project: Project | None) -> Iterator[Any]:
         yield announce
     finally:
         if path is not None and _announces(path) == os.getpid():
-            path.unlink(missing_ok=True)
+            if before is not None and _alive(before):
+                write_bytes(path, before, mode=0o600)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _running(path: Path) -> bytes | None:
+    """Return the announcement of another venue that runs."""
+    try:
+        found = path.read_bytes()
+    except OSError:
+        return None
+    return found if _alive(found) else None
+
+
+def _alive(announcement: bytes) -> bool:
+    try:
+        known = json.loads(announcement)
+        return bool(known["pid"] != os.getpid() and _born(known["pid"]) == known["born"])
+    except (ValueError, TypeError, KeyError):
+        return False
 
 
 def _announces(path: Path) -> int | None:
