@@ -4,8 +4,8 @@ A node on a replay whose strategy places and cancels orders: about a hundred eve
 page notes when the row of each event appears; both clocks are this machine's. The server's
 processor time is measured over the same span. Then nineteen more viewers come, each with a session
 of its own that takes in what it is sent (their browsers would take this machine's two cores), and
-the same is measured again. The claims: p95 under 300 ms at under 20% of one core with one viewer; p95 under 1 s
-with twenty.
+the same is measured again. The claims: p95 under 300 ms at under 20% of one core with one viewer;
+p95 under 1 s with twenty.
 """
 
 import asyncio
