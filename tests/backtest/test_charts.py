@@ -127,6 +127,6 @@ def test_parameter_map(simulated, bars, tmp_path, backend):
     ]
     chart = charts.parameter_map(grid, "fast", "slow", "total_return")
     cells = next(iter(chart)).dimension_values("value")
-    assert sorted(cells) == sorted(run.statistics["total_return"] for run in grid)
+    assert sorted(cells) == sorted(100 * run.statistics["total_return"] for run in grid)
     assert drawn(chart, backend) is not None
     assert drawn(charts.parameter_map(grid, "fast", "none"), backend) is not None

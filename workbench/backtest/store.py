@@ -93,6 +93,11 @@ class RunStore:
             message = f"the run store {self.path} cannot be used: {error}"
             raise WorkbenchError(message) from error
 
+    def stamp(self) -> object:
+        """Return something that differs once anything in the store has changed."""
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
+
     def folder(self, run_id: str) -> Path:
         """Return the folder of a run's artefacts."""
         return self.project.runs / run_id
@@ -276,6 +281,23 @@ class RunStore:
                 ),
             )  # fmt: skip
         return sweep_id
+
+    def sweeps(self, *, limit: int = -1) -> Sequence[dict[str, Any]]:
+        """Return id, name, time of creation and number of points of each sweep, newest first.
+
+        Parameters
+        ----------
+        limit
+            At most this many; -1 for all.
+
+        """
+        with self._database() as database:
+            rows = database.execute(
+                "SELECT id, name, created, json_array_length(points) AS points FROM sweeps "
+                "ORDER BY created DESC, rowid DESC LIMIT ?",
+                (limit,),
+            ).fetchall()
+        return [dict(row) for row in rows]
 
     def sweep(self, sweep_id: str, *, name: str | None = None) -> dict[str, Any]:
         """Return a sweep's row by id, or the newest (of the study `name`) for ``latest``.

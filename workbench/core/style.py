@@ -22,6 +22,7 @@ SERIES = (BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, MUTED, INK)
 DIVERGING = (ORANGE, "#f2b489", "#f6f6f4", "#8fc1df", BLUE)
 NIGHT_DIVERGING = ("#ff9245", "#8a5230", "#1c252e", "#28597b", "#4fb0ea")
 SEQUENTIAL = ("#eff5f9", "#bcd9ea", "#6badd3", "#1f7fb8", "#08466f")
+NIGHT_SEQUENTIAL = ("#18212a", "#1d3d56", "#256590", "#3a92cb", "#86cbf6")
 DARK = {
     BLUE: "#4fb0ea", ORANGE: "#ff9245", GREEN: "#3fcf9f", INK: "#e6ebf0", MUTED: "#9aa7b4",
     BAND: "#4c5864", RULE: "#27313b", PAPER: "#141b22",
@@ -128,7 +129,9 @@ def at_night(drawn: Any) -> None:
 
     for model in drawn.references():
         if isinstance(model, ColorMapper) and hasattr(model, "low"):
-            model.palette = _blend(NIGHT_DIVERGING, len(model.palette))
+            rising = str(model.palette[0]).lower() == SEQUENTIAL[0]
+            night = NIGHT_SEQUENTIAL if rising else NIGHT_DIVERGING
+            model.palette = _blend(night, len(model.palette))
             model.nan_color = DARK[PAPER]
             continue
         for name in model.properties():

@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from workbench.widgets.adapter_form import AdapterForm
     from workbench.widgets.backtest_runner import BacktestRunner
     from workbench.widgets.base import Widget, load
     from workbench.widgets.flip_panel import FlipPanel
@@ -12,8 +13,10 @@ if TYPE_CHECKING:
     from workbench.widgets.risk_panel import RiskPanel
     from workbench.widgets.run_explorer import RunExplorer
     from workbench.widgets.study_editor import StudyEditor
+    from workbench.widgets.sweep_board import SweepBoard
 
 __all__ = [
+    "AdapterForm",
     "BacktestRunner",
     "FlipPanel",
     "NodeMonitor",
@@ -21,11 +24,13 @@ __all__ = [
     "RiskPanel",
     "RunExplorer",
     "StudyEditor",
+    "SweepBoard",
     "Widget",
     "load",
 ]
 
 _HOMES = {
+    "AdapterForm": "adapter_form",
     "BacktestRunner": "backtest_runner",
     "FlipPanel": "flip_panel",
     "NodeMonitor": "node_monitor",
@@ -33,6 +38,7 @@ _HOMES = {
     "RiskPanel": "risk_panel",
     "RunExplorer": "run_explorer",
     "StudyEditor": "study_editor",
+    "SweepBoard": "sweep_board",
     "Widget": "base",
     "load": "base",
 }

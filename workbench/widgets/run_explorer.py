@@ -125,7 +125,7 @@ class RunExplorer(Widget):
 
     async def refresh(self) -> None:
         """Read the store, where it has changed, and show what is new."""
-        seen = self._state()
+        seen = self._store.stamp()
         under_way = any(run.status not in FINISHED for run in self._runs)
         if seen == self._seen and not under_way:
             return
@@ -144,11 +144,6 @@ class RunExplorer(Widget):
         self._empty.object = "" if self._runs else _NO_RUNS
         self._place()
         self._show()
-
-    def _state(self) -> object:
-        """Return what changes whenever the store does."""
-        files = [self._store.path.with_name(self._store.path.name + end) for end in ("", "-wal")]
-        return [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
 
     def _wanted(self) -> list[Run]:
         study, status = self._study.value, self._status.value
