@@ -135,7 +135,9 @@ export function render({ model, el }) {
   function makeRow(field, number) {
     const id = `${prefix}${number}-${field.key.replace(/[^A-Za-z0-9]+/g, "-")}`;
     const part = control(field, id);
-    const label = made("label", { for: id, id: `${id}-label` }, field.label);
+    const label = made("label", { for: id, id: `${id}-label` });
+    // A long name breaks at its underscores.
+    field.label.split(/(?<=_)/).forEach((part) => label.append(part, made("wbr")));
     const help = made("div", { class: "help", id: `${id}-help` });
     const node = made("div", { class: "row" }, label, part.node, help);
     node.dataset.key = field.key;
