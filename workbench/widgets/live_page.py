@@ -18,6 +18,7 @@ from workbench.widgets.base import Widget
 from workbench.widgets.jobs import Job
 from workbench.widgets.live_hub import View, hub
 from workbench.widgets.look import button, failure, html, notice, resource
+from workbench.widgets.work import SETTLED_SECONDS
 
 PULSE_MS = 150
 _FOLLOW_SECONDS = 0.05
@@ -108,11 +109,16 @@ class Deeds(pn.viewable.Viewer):
         self._newest += 1
         number, began = self._newest, time.monotonic()
         job: Job[Result] = Job(doing, lambda *_: act())
+        document = pn.state.curdoc
         for each in buttons:
             each.disabled = True
 
         async def follow() -> None:
+            # What the click has changed is on its way: the end must not overtake it.
+            await asyncio.sleep(SETTLED_SECONDS)
             while not job.finished:
+                if document and document.session_context and document.session_context.destroyed:
+                    return  # the page is closed: the command goes on without it
                 waited = time.monotonic() - began
                 if waited > 1.0 and number == self._newest:
                     self._said.object = notice("hint", f"{doing}: {waited:.0f} s …")

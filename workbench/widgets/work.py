@@ -15,6 +15,7 @@ from workbench.widgets.jobs import Job
 from workbench.widgets.look import bar, button, failure, html, notice
 
 REDRAW_SECONDS = 0.25
+SETTLED_SECONDS = 0.1
 
 
 class Work(pn.viewable.Viewer):
@@ -102,6 +103,8 @@ class Work(pn.viewable.Viewer):
         job = self._job
         assert job is not None
         document = pn.state.curdoc
+        # What a click has changed is on its way: work that ends at once must not overtake it.
+        await asyncio.sleep(SETTLED_SECONDS)
         while not job.finished:
             if document and document.session_context and document.session_context.destroyed:
                 return  # the page is closed: the work goes on without it
