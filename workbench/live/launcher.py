@@ -12,9 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from workbench import study as documents
 from workbench.adapters.redaction import child_environment
-from workbench.core.errors import StudyError, WorkbenchError
+from workbench.core.errors import InputError, Issue, StudyError, WorkbenchError
 from workbench.core.files import make_folder, write_text
 from workbench.core.project import Project
 from workbench.live import redis_server
@@ -22,6 +24,7 @@ from workbench.live.connections import as_listed, connections
 from workbench.live.handle import Node
 from workbench.live.supervisor import BACK_OFF, MAX_RESTARTS
 from workbench.study import Study
+from workbench.study.fields import is_name
 
 _START_SECONDS = 90.0
 
@@ -74,25 +77,33 @@ def launch(
     _check(document, project)
     own, document = document, as_listed(document, project)
     node = Node(project, name or document.name)
+    if not is_name(node.id):
+        message = f"'{node.id}' is no name: letters, digits, '.', '_' and '-', up to 100 of them"
+        raise InputError(Issue(message, "name"))
+    make_folder(project.gateway / "locks")
+    # Of two launches at once the second finds the first one's node; it must not touch its folder.
+    with FileLock(project.gateway / "locks" / f"launch-{node.id}.lock"):
+        _begin(node, own, document, {"max_restarts": max_restarts, "back_off": back_off})
+    known = node.wait(("RUNNING", "STOPPED", "FAILED", "KILLED", "LOST"), timeout)
+    if known["state"] != "RUNNING":
+        raise WorkbenchError(f"node '{node.id}' did not start: {known['reason']}")
+    return node
+
+
+def _begin(node: Node, own: Study, document: Study, options: dict[str, Any]) -> None:
+    """Make the node's folder and hand the node to its supervisor."""
     if node.folder.exists() and node.running:
         raise WorkbenchError(f"node '{node.id}' runs already: {node.state()['state']}")
     new = not node.folder.exists()
     make_folder(node.folder)
-    request = _request(own, document, project, node) | {
-        "max_restarts": max_restarts,
-        "back_off": back_off,
-    }
-    write_text(node.folder / "study.json", json.dumps(document.to_dict(), indent=1))
     try:
+        request = _request(own, document, node.project, node) | options
+        write_text(node.folder / "study.json", json.dumps(document.to_dict(), indent=1))
         _hand_over(request)
     except WorkbenchError:
         if new:  # a node that never was leaves nothing behind
             shutil.rmtree(node.folder, ignore_errors=True)
         raise
-    known = node.wait(("RUNNING", "STOPPED", "FAILED", "KILLED", "LOST"), timeout)
-    if known["state"] != "RUNNING":
-        raise WorkbenchError(f"node '{node.id}' did not start: {known['reason']}")
-    return node
 
 
 def _check(study: Study, project: Project) -> None:

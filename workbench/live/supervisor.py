@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
+from workbench.core.errors import WorkbenchError
 from workbench.core.files import write_text
 from workbench.core.journal import Journal
 from workbench.live.handle import JOURNAL, KILL, STATE
@@ -163,10 +164,15 @@ class Supervisor:
 
     def _tell(self, state: str, reason: str | None = None) -> None:
         self._known |= {"state": state, "reason": reason, "since": time.time()}
-        write_text(self._folder / STATE, json.dumps(self._known))
+        # A full disk must not end the one who watches: it tells again with the next state.
+        with suppress(OSError, WorkbenchError):
+            write_text(self._folder / STATE, json.dumps(self._known))
 
     def _note(self, kind: str, **content: Any) -> None:
-        with Journal(self._folder / JOURNAL, timeout=5.0) as journal:
+        with (
+            suppress(OSError, WorkbenchError),
+            Journal(self._folder / JOURNAL, timeout=5.0) as journal,
+        ):
             journal.append(kind, content, durable=True)
 
     def _output(self) -> str:

@@ -37,7 +37,7 @@ class Feed:
     name
         Such as ``quotes BTCUSDT-LINEAR.BYBIT``.
     since
-        When it was subscribed to, UNIX seconds.
+        When it was subscribed to; by the monotonic clock, which nobody sets.
     every_s
         How far apart its rows are by their nature: the step of bars, else 0.
     rows, heard
@@ -55,7 +55,7 @@ class Feed:
         """Return it as plain JSON values; ``age_s`` counts from its beginning if nothing came."""
         return {
             "name": self.name,
-            "age_s": round(time.time() - (self.heard or self.since), 3),
+            "age_s": round(time.monotonic() - (self.heard or self.since), 3),
             "every_s": self.every_s,
             "rows": self.rows,
         }
@@ -80,7 +80,7 @@ class Feeds:
         spec = getattr(what, "spec", None)
         step = spec.get_interval_ns() / 1e9 if spec and spec.is_time_aggregated() else 0.0
         key = kind, str(what)
-        self._feeds.setdefault(key, Feed(f"{kind} {what}", time.time(), step))
+        self._feeds.setdefault(key, Feed(f"{kind} {what}", time.monotonic(), step))
 
     def end(self, kind: str, what: Any) -> None:
         """Note the end of a subscription."""
@@ -91,7 +91,7 @@ class Feeds:
         feed = self._feeds.get((kind, str(what)))
         if feed is not None:
             feed.rows += 1
-            feed.heard = time.time()
+            feed.heard = time.monotonic()
 
     def to_list(self) -> list[dict[str, Any]]:
         """Return each feed's name, age and position as plain JSON values."""
@@ -100,7 +100,7 @@ class Feeds:
         return [
             {
                 "name": "replay",
-                "age_s": round(time.time() - tape.heard, 3) if tape.heard else None,
+                "age_s": round(time.monotonic() - tape.heard, 3) if tape.heard else None,
                 "rows": tape.played,
                 "of": tape.rows,
                 "at_ns": tape.last_ns,

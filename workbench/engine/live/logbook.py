@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,29 @@ class Logbook:
         Takes down what it says at WARN and above.
     heard
         Called with the message of each such line.
+    secrets
+        What must not be taken down: venues repeat the key they refuse.
+
+    Attributes
+    ----------
+    last_error
+        The newest message at ERROR; None if there was none.
+    unconnected
+        Why a client could not connect; None if none has failed.
 
     """
 
     def __init__(
-        self, path: Path, recorder: Recorder, heard: Callable[[str], None] = lambda _: None
+        self,
+        path: Path,
+        recorder: Recorder,
+        heard: Callable[[str], None] = lambda _: None,
+        secrets: Collection[str] = (),
     ) -> None:
         self._path, self._recorder, self._heard = path, recorder, heard
+        self._secrets = [each for each in secrets if each]
+        self.last_error: str | None = None
+        self.unconnected: str | None = None
         self._at = path.stat().st_size if path.exists() else 0
         self._kinds: dict[str, _Kind] = {}
 
@@ -66,7 +82,13 @@ class Logbook:
 
     def _take(self, said: dict[str, Any]) -> None:
         component, message = str(said["component"]), str(said["message"])[:_LONGEST]
+        for secret in self._secrets:
+            message = message.replace(secret, "********")
         self._heard(message)
+        if said["level"] == "ERROR":
+            self.last_error = message
+            if message.startswith("Failed to connect"):
+                self.unconnected = message
         key = component + _NUMBERS.sub("#", message)
         now = time.monotonic()
         kind = self._kinds.get(key)

@@ -148,7 +148,12 @@ class Node:
             alert=watchman.alert,
             breach=watchman.breach,
         )
-        logbook = Logbook(Path(self._request["folder"]) / log.FILE, self._recorder, doubts.heard)
+        logbook = self._logbook = Logbook(
+            Path(self._request["folder"]) / log.FILE,
+            self._recorder,
+            doubts.heard,
+            [each for one in plan.connections for each in one.credentials.values()],
+        )
         live = self._study.live
         assert live is not None
         kept = not any(each.adapter == "sandbox" for each in live.execution)
@@ -216,7 +221,9 @@ class Node:
         try:
             node.run()
         except Exception as error:
-            raise EngineError(f"the engine stopped: {error}") from error
+            logbook.look()
+            cause = f" ({logbook.last_error})" if logbook.last_error else ""
+            raise EngineError(f"the engine stopped: {error}{cause}") from error
         finally:
             control.close()
         if self._refused:
@@ -268,9 +275,19 @@ class Node:
             if time.monotonic() > late:
                 self.stop(f"it did not reach RUNNING within {START_SECONDS:g} s")
                 return
+            if not self._started.is_set():
+                self._logbook.look()
+                if self._logbook.unconnected:
+                    self._give_up(self._logbook.unconnected)
             time.sleep(0.01)
         self._recorder.note("lifecycle.running")
         _tell(self._told, {"state": "RUNNING"})
+
+    def _give_up(self, reason: str) -> None:
+        """End before anything was begun: the engine would wait for its clients for long."""
+        self._recorder.note("lifecycle.unconnected", reason=reason)
+        _tell(self._told, {"broke": reason, "next": {}})
+        os._exit(1)
 
 
 def _take_over_output(folder: Path) -> TextIO:

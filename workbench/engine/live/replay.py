@@ -152,7 +152,7 @@ class ReplayClient(MarketDataClient):
                 first, began = row.ts_init, time.monotonic()
             began = await self._until_due(began, (row.ts_init - first) / 1e9 / tape.speed)
             self._handle_data(row)
-            tape.played, tape.last_ns, tape.heard = tape.played + 1, row.ts_init, time.time()
+            tape.played, tape.last_ns, tape.heard = tape.played + 1, row.ts_init, time.monotonic()
             tape.expected += not isinstance(row, OrderBookDelta)
             await self._settled()
             if tape.paused and not tape.steps:

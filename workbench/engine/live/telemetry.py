@@ -46,7 +46,7 @@ class Telemetry:
         self._equity, self._feeds = equity, feeds
         self._process = psutil.Process()
         self._process.cpu_percent()
-        self._started = time.time()
+        self._started = time.monotonic()
         self._noted = time.monotonic()
         self._made: dict[str, float] = {}
         self._acks: deque[float] = deque(maxlen=_KEPT)
@@ -103,7 +103,7 @@ class Telemetry:
                 "cpu_percent": self._process.cpu_percent(),
                 "memory_bytes": self._process.memory_info().rss,
                 "threads": self._process.num_threads(),
-                "uptime_seconds": time.time() - self._started,
+                "uptime_seconds": time.monotonic() - self._started,
             }
         return {
             "equity": {code: str(value) for code, value in self._equity().items()},

@@ -98,7 +98,7 @@ class Watchman:
         self._peak: dict[str, Decimal] = {}
         self._midnight: dict[str, Decimal] = {}
         self._day = ""
-        self._heard = time.time()
+        self._heard = time.monotonic()
         self._sent: dict[str, float] = {}
         self._latencies: deque[float] = deque(maxlen=_RECENT)
         self._answers: deque[bool] = deque(maxlen=_RECENT)
@@ -134,7 +134,7 @@ class Watchman:
         """Note what happened to an order, for the share of refusals and the latency."""
         if group != "order":
             return
-        order, at = str(event.client_order_id), time.time()
+        order, at = str(event.client_order_id), time.monotonic()
         if what == "submitted":
             self._sent[order] = at
         elif what in ("accepted", "filled", "rejected") and order in self._sent:
@@ -143,7 +143,7 @@ class Watchman:
 
     def alive(self) -> None:
         """Somebody watches: the dead man's timer starts anew."""
-        self._heard = time.time()
+        self._heard = time.monotonic()
 
     def breach(self, name: str, message: str) -> Alert:
         """Raise an alert and do what the policy says."""
@@ -262,8 +262,8 @@ class Watchman:
             if median > duration_seconds(risk.max_latency):
                 message = f"the venue takes {median * 1000:.0f} ms to answer an order"
                 yield "max_latency", "", message
-        if risk.dead_man and time.time() - self._heard > duration_seconds(risk.dead_man):
-            yield "dead_man", "", f"nobody has looked for {time.time() - self._heard:.0f} s"
+        if risk.dead_man and time.monotonic() - self._heard > duration_seconds(risk.dead_man):
+            yield "dead_man", "", f"nobody has looked for {time.monotonic() - self._heard:.0f} s"
 
     def _stale(self, most: float) -> Iterator[tuple[str, str, str]]:
         for feed in self._feeds():
