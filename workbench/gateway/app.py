@@ -85,16 +85,18 @@ def build(
         root_path=settings.root_path,
     )
     problems.install(app, project)
-    for module in (studies, research, nodes, orders, events, system):
-        app.include_router(module.routes(gate))
-    _describe(app)
+    routers = [module.routes(gate) for module in (studies, research, nodes, orders, events, system)]
+    for router in routers:
+        app.include_router(router)
+    calls = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    _describe(app, calls)
     if settings.dashboard and importlib.util.find_spec("panel") is not None:
         _mount_dashboard(app, project)
     # Added last, it stands first: nothing is reached past it.
     app.add_middleware(
         Guard, settings=settings, tokens=gate.tokens, audit=gate.audit, meters=gate.meters
     )
-    app.state.gate = gate
+    app.state.gate, app.state.calls = gate, calls
     return app
 
 
@@ -130,7 +132,7 @@ def _mount_dashboard(app: FastAPI, project: Project) -> None:
         return page(project)
 
 
-def _describe(app: FastAPI) -> None:
+def _describe(app: FastAPI, calls: list[APIRoute]) -> None:
     """Say in the OpenAPI document which scope each call needs, and what every error looks like."""
     made = app.openapi
 
@@ -148,12 +150,8 @@ def _describe(app: FastAPI) -> None:
                 "admin. A WebSocket may bring it as the subprotocol workbench.token.TOKEN",
             }
         }
-        for route in app.routes:
-            if (
-                isinstance(route, APIRoute)
-                and route.include_in_schema
-                and (scope := scope_of(route))
-            ):
+        for route in calls:
+            if route.include_in_schema and (scope := scope_of(route)):
                 for method in route.methods or ():
                     call = document["paths"][route.path_format][method.lower()]
                     call["security"] = [{"token": [scope]}]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import OrderedDict
+from collections.abc import Callable
 from html import escape
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -68,7 +69,12 @@ class Guard:
         state = scope.setdefault("state", {})
         state["request_id"] = uuid.uuid4().hex[:12]
         state["note"] = {}
-        heard = _Answer(send, state["request_id"], api=not _of_dashboard(self._path(scope)))
+        heard = _Answer(
+            send,
+            state["request_id"],
+            api=not _of_dashboard(self._path(scope)),
+            before=lambda status: self._note(scope, status),
+        )
         try:
             self._check(scope)
         except Problem as problem:
@@ -78,7 +84,9 @@ class Guard:
                 receive = _limited(receive, self._settings.max_body)
             await self._app(scope, receive, heard)
         finally:
-            self._note(scope, heard.status, time.perf_counter() - began)
+            if not heard.status:  # it ended without an answer
+                self._note(scope, 0)
+            self._count(scope, heard.status, time.perf_counter() - began)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -138,19 +146,21 @@ class Guard:
             response.headers["Connection"] = "close"  # what follows is not read
         await response(scope, receive, send)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count the request; write to the audit log what changed something or was refused."""
-        method = scope.get("method", "WEBSOCKET")[:20]
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None)
         if route is None:
             route = DASHBOARD if _of_dashboard(self._path(scope)) else "other"
-        self._meters.seen(method, route, status, seconds)
+        self._meters.seen(scope.get("method", "WEBSOCKET"), route, status, seconds)
+
+    def _note(self, scope: Scope, status: int) -> None:
+        """Write to the audit log what changed something or was refused, before it is answered."""
+        method = scope.get("method", "WEBSOCKET")[:20]
         token: Token | None = scope["state"].get("token")
         source = (scope.get("client") or ("", 0))[0]
         refused = status in (401, 403, 421, 429)
         if _of_dashboard(self._path(scope)) and not refused:
             return  # the dashboard's own requests: pages and their sockets
-        if method in _READING and not refused and not scope["state"]["note"]:
+        if method in (*_READING, "WEBSOCKET") and not refused and not scope["state"]["note"]:
             return
         if refused and self._failures.take(token.id if token else source):
             return  # a flood of refusals must not fill the disk
@@ -199,8 +209,11 @@ class Buckets:
 class _Answer:
     """Passes an answer on, with our headers, and remembers its status."""
 
-    def __init__(self, send: Send, request_id: str, *, api: bool) -> None:
+    def __init__(
+        self, send: Send, request_id: str, *, api: bool, before: Callable[[int], None]
+    ) -> None:
         self._send, self._id, self._api = send, request_id, api
+        self._before: Callable[[int], None] | None = before
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
@@ -225,6 +238,9 @@ class _Answer:
             self.status = 101
         elif kind == "websocket.close" and not self.status:
             self.status = 403
+        if self._before is not None:
+            told, self._before = self._before, None
+            told(self.status)
         await self._send(message)
 
 

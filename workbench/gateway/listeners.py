@@ -174,12 +174,25 @@ class Hub:
                 if listener.wants(event) and not listener.put(event, text):
                     self._meters.missed.inc()
 
+    async def join(self, listener: Listener) -> None:
+        """Count `listener` in: from when this returns on, it misses nothing unknowingly."""
+        looked = asyncio.Event()
+        self._waiting.append(looked)
+        self._busy.set()
+        await self._ready.wait()
+        await looked.wait()  # the journals have been looked at anew: `now` is now
+        if listener.since == "now":
+            listener.floor = dict(self._position)
+        self._listeners.add(listener)
+        self._meters.clients.set(len(self._listeners))
+
     async def listen(
         self, listener: Listener, *, follow: bool = True, good: Callable[[], bool] = lambda: True
     ) -> AsyncIterator[list[tuple[Event | None, str]]]:
-        """Yield what `listener` is to be told: events and their text, or only the text.
+        """Yield what `listener`, who has joined, is to be told: events and their text.
 
-        First what there is since where it wants to begin, from the files, then what comes.
+        First what there is since where it wants to begin, from the files, then what comes. What it
+        has missed is a text without an event.
 
         Parameters
         ----------
@@ -191,33 +204,24 @@ class Hub:
             Asked every few seconds; False ends it.
 
         """
-        await self._looked()
-        self._listeners.add(listener)
-        self._meters.clients.set(len(self._listeners))
         try:
-            async for some in self._replayed(listener):
-                yield some
+            if listener.since != "now":
+                async for some in self._replayed(listener):
+                    yield some
             while follow and good():
                 if await listener.wait(3.0) and (some := listener.taken()):
                     self._meters.sent.inc(len(some))
                     yield some
         finally:
-            self._listeners.discard(listener)
-            self._meters.clients.set(len(self._listeners))
+            self.leave(listener)
 
-    async def _looked(self) -> None:
-        """Wait until the journals have been looked at anew: `now` is now."""
-        looked = asyncio.Event()
-        self._waiting.append(looked)
-        self._busy.set()
-        await self._ready.wait()
-        await looked.wait()
+    def leave(self, listener: Listener) -> None:
+        """Tell `listener` nothing more."""
+        self._listeners.discard(listener)
+        self._meters.clients.set(len(self._listeners))
 
     async def _replayed(self, listener: Listener) -> AsyncIterator[list[tuple[Event | None, str]]]:
         """Yield what is in the files, until the listener's queue has all that comes after it."""
-        if listener.since == "now":
-            listener.floor = dict(self._position)
-            return
         for _ in range(_ROUNDS):
             # What is handed out from here on is in the queue, what was before is in the files.
             listener.queue.clear()

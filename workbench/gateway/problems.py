@@ -218,14 +218,18 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
     }
     for status, text in {
-        400: "Host, Origin or the request itself is not right",
+        400: "The request itself is not right",
         401: "No token, or one that is no longer good",
         403: "The token lacks the scope, or the origin is foreign",
         404: "There is no such thing",
         409: "It cannot be done in the present state",
         413: "The body is too large",
+        421: "Asked for by a name that is not this gateway's",
         422: "What was handed in is wrong: every error with its place",
         429: "Too many calls: Retry-After says when",
+        502: "A provider did not deliver, or a file is damaged",
+        503: "Too many calls wait for that node",
+        504: "The node does not answer: whether it did what was asked is not known",
     }.items()
 }
 """What every endpoint may answer besides what it promises."""

@@ -81,18 +81,20 @@ def routes(gate: Gate) -> APIRouter:
         except Problem as problem:
             await socket.send_denial_response(problem.response(socket.url.path))
             return
+        listener = Listener(
+            since,
+            query.getlist("node") or None,
+            query.getlist("type") or None,
+            gate.settings.queue,
+        )
         try:
             offered = socket.scope.get("subprotocols") or []
             chosen = "workbench.events" if "workbench.events" in offered else None
+            await gate.hub.join(listener)
             await socket.accept(subprotocol=chosen)
-            listener = Listener(
-                since,
-                query.getlist("node") or None,
-                query.getlist("type") or None,
-                gate.settings.queue,
-            )
             await _tell(gate, socket, listener, token)
         finally:
+            gate.hub.leave(listener)
             places.leave(token)
 
     @router.get(
@@ -120,6 +122,7 @@ def routes(gate: Gate) -> APIRouter:
         token: Token = request.state.token
         listener = Listener(parsed_since(last_event_id or since), only, types, gate.settings.queue)
         places.take(token)
+        await gate.hub.join(listener)
 
         async def stream() -> AsyncIterator[ServerSentEvent]:
             place: dict[str, Any] = {}
