@@ -10,7 +10,7 @@ from workbench.core.project import Project
 
 def row(page, *texts):
     """Return the rows of the table of runs that hold every text."""
-    found = page.locator(".tabulator-row:visible")
+    found = page.locator(".tabulator-row:visible, tbody tr[data-id]:visible")
     for text in texts:
         found = found.filter(has_text=text)
     return found

@@ -84,8 +84,8 @@ def test_two_runs_compared(served, visit, runs):
     row(page, "ema-cross").nth(1).click(modifiers=["Control"])
     shows(detail(page), "2 runs compared")
     assert min(drawn(page, 1)) > 500
-    shows(page.locator("table:visible tr").filter(has_text="fast"), "fast.*20.*10")
-    shows(page.locator("table:visible tr").filter(has_text="Sharpe ratio"), r"\d\.\d\d.*\d\.\d\d")
+    shows(page.locator("table.compared:visible tr").filter(has_text="fast"), "fast.*20.*10")
+    shows(page.locator("table.compared:visible tr").filter(has_text="Sharpe ratio"), r"\d\.\d\d.*\d\.\d\d")
 
 
 def test_filters(served, visit):

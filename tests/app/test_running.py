@@ -74,7 +74,7 @@ def test_a_run_of_another_process_is_watched_and_cancelled(served, visit):
         shows(row(page).nth(0), r"slow.*running \d+%")
         # What was selected stays selected while rows come and change.
         shows(detail(page), selected)
-        shows(page.locator(".tabulator-selected:visible"), "fast=20")
+        shows(page.locator("tr[aria-selected=true]:visible"), "fast=20")
         row(page).nth(0).click()
         shows(detail(page), "slow.*running")
         page.locator("[role=progressbar]:visible").wait_for()
@@ -91,7 +91,7 @@ def test_hostile_text_is_only_text(served, visit):
     done = run(served.root, "studies/slow.yaml", "-p", f"fault={HOSTILE}")
     page = visit(served.url)
     shows(detail(page), done["run_id"])
-    cell = row(page).nth(0).locator("[tabulator-field=Parameters]")
+    cell = row(page).nth(0).locator("td").nth(3)
     shows(cell, re.escape(f"fault={HOSTILE}"))
     cell.hover()
     shows(page.locator(".pairs:visible"), re.escape(f"fault = {HOSTILE}"))

@@ -83,7 +83,7 @@ def test_many_fills_are_joined_and_none_is_lost(million):
     assert sum(each.sum() for each in counts.values()) == 100_000
     assert all(len(each) < 1_000 for each in counts.values())
     for side, name in (("BUY", "bought"), ("SELL", "sold")):
-        times, prices, quantities = million._fills[side]
+        _, prices, quantities = million._fills[side]
         assert fills[name]["quantity"].sum() == quantities.sum()
         worth = (fills[name]["quantity"] * fills[name]["price"]).sum()
         assert worth == pytest.approx((prices * quantities).sum())

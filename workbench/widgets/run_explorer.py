@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import Any
 
-import pandas as pd
 import panel as pn
 import param
 
 from workbench.backtest import Run, RunStore
-from workbench.backtest.glossary import NONE
+from workbench.backtest.glossary import NONE, written
 from workbench.backtest.model import FINISHED
 from workbench.core.project import Project
 from workbench.widgets.base import Widget
 from workbench.widgets.look import button, html, resource
+from workbench.widgets.rows import Cell, Column, Row, Rows
 from workbench.widgets.run_detail import RunDetail
 
 MOST = 500
@@ -24,12 +23,12 @@ MOST = 500
 STATUSES = ("queued", "running", "done", "failed", "cancelled")
 ALL_STUDIES, ALL_STATUSES = "All studies", "All statuses"
 
-NUMBERS = {"Return": "+0.00 %", "Sharpe": "0.00", "Fills": "0,0", "Seconds": "0.00"}
-COLUMNS = ("Started", "Study", "Status", "Parameters", *NUMBERS)
-WIDTHS = {
-    "Started": 122, "Study": 104, "Status": 120, "Return": 84, "Sharpe": 64, "Fills": 56,
-    "Seconds": 72,
-}  # fmt: skip
+COLUMNS: tuple[Column, ...] = (
+    {"label": "Started", "low": True}, {"label": "Study"}, {"label": "Status"},
+    {"label": "Parameters", "wide": True}, {"label": "Return", "right": True},
+    {"label": "Sharpe", "right": True}, {"label": "Fills", "right": True},
+    {"label": "Seconds", "right": True, "low": True},
+)  # fmt: skip
 
 _NO_RUNS = (
     '<div class="empty"><h2>No runs yet</h2><p>Run a study here, in a notebook or with '
@@ -63,9 +62,8 @@ class RunExplorer(Widget):
         super().__init__(project, dark=dark)
         self._store = RunStore(self.project)
         self._runs: list[Run] = []
-        self._rows: list[dict[str, Any]] = []
         self._seen: object = None
-        self._loaded = self._placing = False
+        self._loaded = False
         self._offers = on_new is not None
         style = [resource("controls.css")]
         self._study = pn.widgets.Select(
@@ -76,16 +74,9 @@ class RunExplorer(Widget):
             stylesheets=style,
         )  # fmt: skip
         self._count = html(sizing_mode=None, width=220, align="end", styles={"padding": "6px 0"})
-        self._table = pn.widgets.Tabulator(
-            pd.DataFrame(columns=["id", *COLUMNS]),
-            disabled=True, show_index=False, hidden_columns=["id"], selectable=True,
-            sizing_mode="stretch_width", layout="fit_columns", max_height=680, theme="simple",
-            widths=WIDTHS, formatters=_formatters(), stylesheets=[resource("table.css")],
-            margin=(12, 0, 6, 0), header_align=dict.fromkeys(NUMBERS, "right"),
-            configuration={"placeholder": "No run matches.", "responsiveLayout": "hide",
-                           "columns": [{"field": "Started", "responsive": 9},
-                                       {"field": "Seconds", "responsive": 8},
-                                       {"field": "Parameters", "minWidth": 90}]},
+        self._table = Rows(
+            "Runs", columns=list(COLUMNS), several=True, placeholder="No run matches.",
+            margin=(12, 0, 6, 0),
         )  # fmt: skip
         self._empty = html()
         new = button("Run a study", "primary", lambda _: on_new() if on_new else None)
@@ -102,7 +93,7 @@ class RunExplorer(Widget):
         self._detail.visible = False
         for widget in (self._study, self._status):
             widget.param.watch(self._filter, "value")
-        self._table.param.watch(self._click, "selection")
+        self._table.param.watch(self._click, "selected")
         self.place(
             self._empty,
             self._first,
@@ -159,31 +150,16 @@ class RunExplorer(Widget):
         more = f", the newest {MOST:,}" if len(self._runs) == MOST else ""
         counted = f"{len(rows):,} run{'s' * (len(rows) != 1)}{more}"
         self._count.object = f'<span class="muted" role="status">{counted}</span>'
-        self._placing = True
-        try:
-            if [row["id"] for row in rows] != [row["id"] for row in self._rows]:
-                self._table.value = pd.DataFrame(rows, columns=["id", *COLUMNS])
-            else:
-                changed: dict[str, list[tuple[int, Any]]] = {}
-                for at, (old, new) in enumerate(zip(self._rows, rows, strict=True)):
-                    for name in COLUMNS:
-                        if not _equal(old[name], new[name]):
-                            changed.setdefault(name, []).append((at, new[name]))
-                if changed:
-                    self._table.patch(changed)
-            self._rows = rows
-            places = [at for at, row in enumerate(rows) if row["id"] in self.chosen]
-            if sorted(self._table.selection) != places:
-                self._table.selection = places
-        finally:
-            self._placing = False
+        if rows != self._table.rows:
+            self._table.rows = rows
+        if self._table.selected != self.chosen:
+            self._table.selected = list(self.chosen)
 
     def _filter(self, _: Any) -> None:
         self._place()
 
     def _click(self, event: Any) -> None:
-        if not self._placing:
-            self.chosen = [self._rows[at]["id"] for at in event.new if at < len(self._rows)]
+        self.chosen = list(event.new)
 
     @param.depends("chosen", "dark", watch=True)
     def _turn(self) -> None:
@@ -197,38 +173,22 @@ class RunExplorer(Widget):
         self._detail.display(self.selected, missing=missing, dark=self.dark)
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _row(run: Run) -> Row:
     """Return what the table shows of a run."""
     at = f" {run.progress:.0%}" if run.status == "running" else ""
+    gain, sharpe = run.statistics.get("total_return"), run.statistics.get("sharpe")
+    begun = (run.started or run.created)[:19]
+    items = (f"{name.rpartition('.')[2]}={value}" for name, value in run.params.items())
+    params = " ".join(items)
+    status: Cell = {"text": f"{run.status}{at}", "tone": run.status}
     return {
         "id": run.id,
-        "Started": (run.started or run.created)[5:19].replace("T", " "),
-        "Study": run.name,
-        "Status": f'<span class="status {run.status}">{run.status}{at}</span>',
-        "Parameters": _parameters(run),
-        "Return": run.statistics.get("total_return"),
-        "Sharpe": run.statistics.get("sharpe"),
-        "Fills": run.n_fills,
-        "Seconds": run.seconds,
-    }
-
-
-def _parameters(run: Run) -> str:
-    """Return what a run was started with over its study's own values, as HTML."""
-    items = (f"{name.rpartition('.')[2]}={value}" for name, value in run.params.items())
-    text = escape(" ".join(items) or NONE)
-    return f'<span title="{text}">{text}</span>'  # in full where the column is narrow
-
-
-def _equal(one: Any, other: Any) -> bool:
-    return bool(one == other) or (one is None and other is None)
-
-
-def _formatters() -> dict[str, Any]:
-    from bokeh.models.widgets.tables import NumberFormatter
-
-    numbers = {
-        name: NumberFormatter(format=text, nan_format=NONE, null_format=NONE, text_align="right")
-        for name, text in NUMBERS.items()
-    }
-    return {name: {"type": "html"} for name in ("Status", "Parameters")} | numbers
+        "cells": [
+            begun[5:].replace("T", " "), run.name, status, params or NONE,
+            written(gain, "percent", sign=True), written(sharpe, "ratio"),
+            written(run.n_fills, "count"), NONE if run.seconds is None else f"{run.seconds:.2f}",
+        ],
+        "values": [
+            begun, run.name, run.status, params, gain, sharpe, run.n_fills, run.seconds,
+        ],
+    }  # fmt: skip

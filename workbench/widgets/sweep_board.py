@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import panel as pn
 import param
 
@@ -19,9 +18,10 @@ from workbench.core.progress import OnProgress, ShouldStop
 from workbench.core.project import Project
 from workbench.widgets.base import Widget
 from workbench.widgets.look import CARD, button, drawing, failure, figure, html, notice, resource
+from workbench.widgets.rows import Rows
 from workbench.widgets.run_detail import RunDetail
 from workbench.widgets.studies import NO_STUDIES, study_files
-from workbench.widgets.sweep_pieces import NUMBERS, Plan, counts, formatters, row, shares
+from workbench.widgets.sweep_pieces import Plan, columns, counts, row, shares
 from workbench.widgets.work import Work
 
 STATISTICS = (
@@ -71,8 +71,7 @@ class SweepBoard(Widget):
         self._seen: object = None
         self._started = ""
         self._drawn: object = None
-        self._rows: list[dict[str, Any]] = []
-        self._placing = self._drawing = False
+        self._drawing = False
         style = [resource("controls.css")]
 
         def select(name: str, width: int, **options: Any) -> Any:
@@ -90,12 +89,7 @@ class SweepBoard(Widget):
         self._work = Work(self.project, on_turn=self._turn)
         self._about, self._state, self._words, self._shares = html(), html(), html(), html()
         self._empty, self._none = html(), html()
-        self._table = pn.widgets.Tabulator(
-            pd.DataFrame(), disabled=True, show_index=False, hidden_columns=["id"], selectable=1,
-            sizing_mode="stretch_width", layout="fit_columns", max_height=420, theme="simple",
-            stylesheets=[resource("table.css")], margin=0,
-            configuration={"placeholder": "No point yet."},
-        )  # fmt: skip
+        self._table = Rows("Points of the sweep", tall=420, placeholder="No point yet.")
         self._chart = pn.Column(sizing_mode="stretch_width", margin=0)
         self._detail = RunDetail(self.project)
         self._detail.visible = False
@@ -132,7 +126,7 @@ class SweepBoard(Widget):
         self._statistic.link(self, value="statistic")
         for one in (self._x, self._y):
             one.param.watch(lambda _: self._redraw(), "value")
-        self._table.param.watch(self._click, "selection")
+        self._table.param.watch(self._click, "selected")
         self.study = study.removeprefix("studies/")
 
     async def refresh(self) -> None:
@@ -237,34 +231,18 @@ class SweepBoard(Widget):
     def _place(self, result: SweepResult) -> None:
         """Put the points in the table; what is selected stays selected."""
         names = list(result.points[0]) if result.points else []
-        columns = [short(name) for name in names]
         best = ranked(result, self.statistic)
         known = {run.id for run in best}
         others = [run for run in result.runs if run.id not in known]
         rows = [row(run, names) for run in (*best, *others)]
-        if rows == self._rows:
-            return
-        selected = [self._rows[at]["id"] for at in self._table.selection if at < len(self._rows)]
-        self._placing = True
-        try:
-            labels = [TERMS[name].label for name in NUMBERS]
-            frame = pd.DataFrame(rows, columns=["id", *columns, "Status", *labels])
-            right = dict.fromkeys([*columns, *labels], "right")
-            self._table.param.update(
-                value=frame, formatters=formatters(), header_align=right,
-                text_align=dict.fromkeys(columns, "right"),
-            )  # fmt: skip
-            self._rows = rows
-            places = [at for at, row in enumerate(rows) if row["id"] in selected]
-            self._table.selection = places
-        finally:
-            self._placing = False
+        wanted = columns(names)
+        if wanted != self._table.columns:
+            self._table.param.update(columns=wanted, rows=rows)
+        elif rows != self._table.rows:
+            self._table.rows = rows
 
     def _click(self, event: Any) -> None:
-        if self._placing:
-            return
-        chosen = {self._rows[at]["id"] for at in event.new if at < len(self._rows)}
-        runs = [run for run in self.result.runs if run.id in chosen] if self.result else []
+        runs = [run for run in self.result.runs if run.id in event.new] if self.result else []
         if self._on_open and runs:
             self._on_open(runs[0].id)
         elif not self._on_open:

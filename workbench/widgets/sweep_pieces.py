@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from workbench.backtest import Run, SweepResult
-from workbench.backtest.glossary import NONE, TERMS
+from workbench.backtest.glossary import TERMS, written
 from workbench.backtest.insight import importance, short
 from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.project import Project
 from workbench.study import load
 from workbench.widgets.jobs import shortened
 from workbench.widgets.look import failure, notice
+from workbench.widgets.rows import Cell, Column, Row
 
-NUMBERS = {
-    "total_return": "+0.00 %", "sharpe": "0.00", "max_drawdown": "0.00 %", "trades": "0,0",
-}  # fmt: skip
+FIGURES = {"total_return": True, "sharpe": False, "max_drawdown": False, "trades": False}
+"""What the table shows, and whether with the sign of a gain."""
 
 
 class Plan:
@@ -93,31 +93,28 @@ def shares(result: SweepResult, statistic: str) -> str:
     return f'<h3>What moves the {label}</h3><dl class="shares">{rows}</dl>'
 
 
-def row(run: Run, names: Sequence[str]) -> dict[str, Any]:
+def columns(names: Sequence[str]) -> list[Column]:
+    """Return the columns of the table of points that differ in these parameters."""
+    own: list[Column] = [{"label": short(name), "right": True} for name in names]
+    figures: list[Column] = [{"label": TERMS[name].label, "right": True} for name in FIGURES]
+    return [*own, {"label": "Status"}, *figures]
+
+
+def row(run: Run, names: Sequence[str]) -> Row:
     """Return what the table shows of a point."""
     at = f" {run.progress:.0%}" if run.status == "running" else ""
-    reason = escape((run.error or "").partition("\n")[0])
-    status = f'<span class="status {run.status}" title="{reason}">{run.status}{at}</span>'
-    values = {short(name): _plain(run.params.get(name)) for name in names}
+    reason = (run.error or "").partition("\n")[0]
+    status: Cell = {"text": f"{run.status}{at}", "tone": run.status, "title": reason}
+    own = [run.params.get(name) for name in names]
+    found = {name: run.statistics.get(name) for name in FIGURES}
+    figures = [
+        written(value, TERMS[name].kind, sign=FIGURES[name]) for name, value in found.items()
+    ]
     return {
         "id": run.id,
-        **values,
-        "Status": status,
-        **{TERMS[name].label: run.statistics.get(name) for name in NUMBERS},
+        "cells": [*map(str, own), status, *figures],
+        "values": [*map(_plain, own), run.status, *found.values()],
     }
-
-
-def formatters() -> dict[str, Any]:
-    """Return how the table writes its columns."""
-    from bokeh.models.widgets.tables import NumberFormatter
-
-    numbers = {
-        TERMS[name].label: NumberFormatter(
-            format=text, nan_format=NONE, null_format=NONE, text_align="right"
-        )
-        for name, text in NUMBERS.items()
-    }
-    return {"Status": {"type": "html"}} | numbers
 
 
 def _plain(value: Any) -> Any:
