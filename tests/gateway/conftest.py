@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -38,7 +39,9 @@ class Served:
 
     @property
     def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
+        found = urlsplit(self.url).port
+        assert found
+        return found
 
     def token(self, scope: str = "admin") -> str:
         """Return a token with one scope, made once."""

@@ -59,10 +59,9 @@ def serve(
         raise click.UsageError("--root-path begins with / and does not end with it")
     project = Project.find()
 
-    def ready(url: str) -> None:
-        base = url.partition("/login?")[0]
-        document = {"url": base, "dashboard": url, "project": str(project.root)}
-        emit(document, as_json, lambda: say(url))
+    def ready(base: str, dashboard: str) -> None:
+        document = {"url": base, "dashboard": dashboard, "project": str(project.root)}
+        emit(document, as_json, lambda: say(dashboard))
         sys.stdout.flush()
         note(f"API at {base}, described in {base}/openapi.json (Ctrl-C ends it)")
         note("the address above holds a token that is good until then; for programs: "

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from workbench.client.transport import GatewayError
+from workbench.client.transport import GatewayError, trusted
 
 _LONGEST = 16 << 20
 
@@ -32,7 +31,7 @@ def listen(
         with connect(
             address,
             additional_headers={"Authorization": f"Bearer {token}"},
-            ssl=_context(verify) if address.startswith("wss") else None,
+            ssl=trusted(verify) if address.startswith("wss") else None,
             compression=None,
             max_size=_LONGEST,
             proxy=None,
@@ -50,13 +49,3 @@ def listen(
         raise GatewayError(str(problem.get("detail", error)), status, problem) from None
     except (WebSocketException, OSError) as error:
         raise GatewayError(f"the events of {url} broke off: {error}") from None
-
-
-def _context(verify: bool | str) -> ssl.SSLContext:
-    if isinstance(verify, str):
-        return ssl.create_default_context(cafile=verify)
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -30,7 +30,7 @@ def serve(
     key: Path | None = None,
     proxies: tuple[str, ...] = (),
     show: bool = False,
-    on_ready: Callable[[str], None],
+    on_ready: Callable[[str, str], None],
 ) -> None:
     """Serve a project's gateway until the process is told to stop.
 
@@ -52,7 +52,8 @@ def serve(
     show
         Open the dashboard in a browser.
     on_ready
-        Called with the dashboard's address, which holds a token that is good until the end.
+        Called with the address, and with that of the dashboard, which holds a token that is good
+        until the end.
 
     Raises
     ------
@@ -81,10 +82,11 @@ def serve(
             if not self.should_exit:
                 name = f"[{host}]" if ":" in host else host
                 scheme = "https" if certificate else "http"
-                base = f"{scheme}://{name}:{at}{chosen.root_path}"
-                on_ready(f"{base}/login?token={text}")
+                base = f"{scheme}://{name}:{at}"
+                dashboard = f"{base}{chosen.root_path}/login?token={text}"
+                on_ready(base, dashboard)
                 if show:
-                    webbrowser.open(f"{base}/login?token={text}")
+                    webbrowser.open(dashboard)
 
     # Its log of requests would show what an address holds: the audit log does not.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
