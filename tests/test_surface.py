@@ -35,7 +35,7 @@ def test_the_public_names_are_these() -> None:
     ]  # fmt: skip
     assert live.__all__ == [
         "EngineEventBus", "Node", "Parity", "Promotion", "Rehearsal", "flip", "history", "launch",
-        "node", "nodes", "orders", "parity", "rehearse", "risk",
+        "node", "nodes", "orders", "parity", "rehearse", "risk", "stream",
     ]  # fmt: skip
     assert venue.__all__ == ["Ready", "Venue", "serve", "start"]
     assert {"Study", "StudyStore", "load", "schema"} <= set(study.__all__)

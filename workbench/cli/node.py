@@ -270,6 +270,21 @@ def events(
 
 
 @node.command()
+@click.option("--key", default="workbench:events", show_default=True, help="Of the stream.")
+@click.option("--type", "types", multiple=True, help="order, order.filled, risk, ...")
+def stream(key: str, types: tuple[str, ...]) -> int:
+    """Copy the events of all nodes into a Redis stream, until Ctrl-C; goes on where it was."""
+    from workbench import live
+
+    note(f"copying into the stream {key}; Ctrl-C ends it")
+    try:
+        live.stream(key=key, types=types or None)
+    except KeyboardInterrupt:
+        note("no longer copied; the nodes run on")
+    return 0
+
+
+@node.command()
 @_name
 @click.argument("run_id", metavar="RUN")
 @json_option

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from workbench.live.handle import Node, node, nodes
     from workbench.live.launcher import launch
     from workbench.live.promotion import Promotion, flip
+    from workbench.live.redis_stream import stream
     from workbench.live.rehearsal import Rehearsal, rehearse
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "parity",
     "rehearse",
     "risk",
+    "stream",
 ]
 
 _HOMES = {
@@ -51,6 +53,7 @@ _HOMES = {
     "nodes": "handle",
     "parity": "decisions",
     "rehearse": "rehearsal",
+    "stream": "redis_stream",
 }
 
 
