@@ -59,7 +59,6 @@ class BacktestRunner(Widget):
         on_open: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__(project, dark=dark)
-        self.study = study.removeprefix("studies/")
         self.run: Run | None = None
         self._on_open = on_open
         self._seen: tuple[Path, float] | None = None
@@ -95,15 +94,15 @@ class BacktestRunner(Widget):
             sizing_mode="stretch_width", margin=0, visible=False,
         )  # fmt: skip
         self.place(self._empty, self._parts)
+        self.study = study.removeprefix("studies/")
 
     async def refresh(self) -> None:
         """List the project's studies; look again at the chosen one if its file has changed."""
         folder = self.project.root / "studies"
         found = await asyncio.to_thread(study_files, folder)
         if found != self._select.options:
-            self._select.options = found
-            if self.study in found:
-                self._select.value = self.study
+            value = self.study if self.study in found else next(iter(found), None)
+            self._select.param.update(options=found, value=value)
         self._parts.visible = bool(found)
         self._empty.object = "" if found else NO_STUDIES.format(escape(str(folder)))
         if found:
