@@ -14,6 +14,7 @@ NAMES = (
     "run_overhead",
     "chart_1m",
     "live_latency",
+    "live_node",
     "gateway_reads",
     "gateway_orders",
     "gateway_events",

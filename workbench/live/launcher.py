@@ -21,7 +21,7 @@ from workbench.core.files import make_folder, write_text
 from workbench.core.project import Project
 from workbench.live import redis_server
 from workbench.live.connections import as_listed, connections
-from workbench.live.handle import Node
+from workbench.live.handle import Node, nodes
 from workbench.live.supervisor import BACK_OFF, MAX_RESTARTS
 from workbench.study import Study
 from workbench.study.fields import is_name
@@ -173,6 +173,16 @@ def socket_path(node: Node) -> Path:
     return folder / f"{name}.sock"
 
 
+def _whose(request: dict[str, Any]) -> str:
+    """Name the node that runs the trader, if one of this project does."""
+    folder = Path(request["folder"])
+    for node in nodes(Project(folder.parents[2])):
+        known = node.state()
+        if node.folder != folder and node.running and known.get("trader") == request["trader"]:
+            return f": {node.id}. Stop it, or give this study a 'trader' of its own"
+    return ""
+
+
 def _hand_over(request: dict[str, Any]) -> None:
     """Start the supervisor, wait until it holds the trader's lock, and let go of it."""
     Path(request["lock"]).parent.mkdir(parents=True, exist_ok=True)
@@ -193,5 +203,5 @@ def _hand_over(request: dict[str, Any]) -> None:
     supervisor.stdout.close()
     if "error" in answer:
         supervisor.wait()
-        raise WorkbenchError(answer["error"])
+        raise WorkbenchError(answer["error"] + _whose(request))
     supervisor.returncode = 0  # it outlives this process: nobody here waits for it
