@@ -12,9 +12,9 @@ from typing import Any
 import panel as pn
 import param
 
-from workbench.app.datasets import DataView
 from workbench.core.project import Project
 from workbench.widgets.backtest_runner import BacktestRunner
+from workbench.widgets.datasets import DataView
 from workbench.widgets.look import THEME_COOKIE, failure, html, resource
 from workbench.widgets.run_explorer import RunExplorer
 

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from workbench.widgets.adapter_form import AdapterForm
     from workbench.widgets.backtest_runner import BacktestRunner
     from workbench.widgets.base import Widget, load
+    from workbench.widgets.data_planner import DataPlanner
     from workbench.widgets.flip_panel import FlipPanel
     from workbench.widgets.node_monitor import NodeMonitor
     from workbench.widgets.order_ticket import OrderTicket
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AdapterForm",
     "BacktestRunner",
+    "DataPlanner",
     "FlipPanel",
     "NodeMonitor",
     "OrderTicket",
@@ -32,6 +34,7 @@ __all__ = [
 _HOMES = {
     "AdapterForm": "adapter_form",
     "BacktestRunner": "backtest_runner",
+    "DataPlanner": "data_planner",
     "FlipPanel": "flip_panel",
     "NodeMonitor": "node_monitor",
     "OrderTicket": "order_ticket",

@@ -14,6 +14,7 @@ from workbench import adapters
 from workbench.adapters import Check, secrets
 from workbench.adapters.connection import Step
 from workbench.core.errors import Cancelled, InputError, StudyError, WorkbenchError
+from workbench.core.files import write_text
 from workbench.core.project import Project
 from workbench.engine.connection import STEPS
 from workbench.live import connections
@@ -24,6 +25,7 @@ from workbench.widgets.base import Widget
 from workbench.widgets.form import Form
 from workbench.widgets.jobs import Job
 from workbench.widgets.look import CARD, button, failure, html, notice, resource
+from workbench.widgets.studies import study_files
 
 PRACTICE = "practice"
 _SECONDS = 30.0
@@ -128,8 +130,7 @@ class AdapterForm(Widget):
 
     async def refresh(self) -> None:
         """Show the steps of a check under way, and what storing came to."""
-        folder = self.project.root / "studies"
-        known = sorted(one.name for one in folder.glob("*.y*ml")) if folder.is_dir() else []
+        known = study_files(self.project.root / "studies")
         if known != self._study.options:
             self._study.options = known
             self._study.visible = self._into.visible = bool(known)
@@ -313,8 +314,6 @@ class AdapterForm(Widget):
             study = loads(text, name)
             if issues := adapters.check_study(study):
                 raise StudyError(issues)
-            from workbench.core.files import write_text
-
             write_text(path, text)
             version = StudyStore(self.project).save(study)
         except (OSError, InputError) as error:

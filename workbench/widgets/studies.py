@@ -67,7 +67,7 @@ def inspect(path: Path, project: Project) -> Inspection:
     except (WorkbenchError, OSError) as error:
         issues = [Issue(str(error))]
     else:
-        own = [one for one in parameters if not _from_data(one, study)]
+        own = [one for one in parameters if not from_data(one, study)]
         return Inspection(text, study, shortened(found, project), own)
     return Inspection(text, study, shortened(issues, project))
 
@@ -98,7 +98,7 @@ def source(found: Inspection, name: str) -> str:
     )
 
 
-def _from_data(parameter: dict[str, Any], study: Study) -> bool:
+def from_data(parameter: dict[str, Any], study: Study) -> bool:
     """Whether the workbench fills a parameter in from the study's data."""
     name = parameter["name"]
     bound = name.rstrip("s") in ("instrument_id", "bar_type")

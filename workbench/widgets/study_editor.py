@@ -21,12 +21,12 @@ from workbench.widgets.base import Widget
 from workbench.widgets.form import Form, YamlEditor
 from workbench.widgets.jobs import Job
 from workbench.widgets.look import button, failure, html, notice, resource
+from workbench.widgets.studies import SUFFIXES, study_files
 from workbench.widgets.study_draft import Draft, acted, mended, told
 from workbench.widgets.study_form import FEES, Known, StudyForm, read
 from workbench.widgets.study_known import known_of
 from workbench.widgets.study_versions import Versions
 
-SUFFIXES = (".yaml", ".yml", ".json")
 _PAUSE_SECONDS = 0.6  # after the last key before data and strategy are looked at
 
 
@@ -188,10 +188,7 @@ class StudyEditor(Widget):
         return f"studies/{self.study or 'study.yaml'}"
 
     def _list(self) -> None:
-        folder = self.project.root / "studies"
-        found = sorted(one.name for one in folder.iterdir() if one.suffix in SUFFIXES) if (
-            folder.is_dir()
-        ) else []  # fmt: skip
+        found = study_files(self.project.root / "studies")
         if self.study and self.study not in found:
             found = sorted([*found, self.study])
         if found != self._select.options:

@@ -14,6 +14,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.project import Project
 from workbench.engine.inspection import check_strategy
 from workbench.study import Study
+from workbench.widgets.studies import from_data
 from workbench.widgets.study_form import Known
 
 EXAMPLES = (
@@ -36,7 +37,7 @@ def known_of(project: Project, study: Study, before: Known) -> Known:
     """
     try:
         parameters: Sequence[Mapping[str, Any]] = [
-            one for one in check_strategy(study, project) if not _from_data(one, study)
+            one for one in check_strategy(study, project) if not from_data(one, study)
         ]
     except WorkbenchError:
         parameters = before.parameters
@@ -44,13 +45,6 @@ def known_of(project: Project, study: Study, before: Known) -> Known:
         before, parameters=parameters, instruments=_instruments(project, study),
         strategies=[*EXAMPLES, *_strategies(project.root / "strategies")], adapters=_adapters(),
     )  # fmt: skip
-
-
-def _from_data(parameter: Mapping[str, Any], study: Study) -> bool:
-    """Whether the workbench fills a parameter in from the study's data."""
-    name = parameter["name"]
-    bound = name.rstrip("s") in ("instrument_id", "bar_type")
-    return bound and not parameter["required"] and name not in study.strategy.params
 
 
 def _instruments(project: Project, study: Study) -> list[str]:

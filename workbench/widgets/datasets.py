@@ -14,7 +14,6 @@ import param
 from bokeh.events import Tap
 
 from workbench import data
-from workbench.app.glimpse import GlimpseView
 from workbench.backtest.glossary import NONE
 from workbench.core.errors import InputError
 from workbench.core.progress import Progress
@@ -25,6 +24,7 @@ from workbench.data.intervals import iso
 from workbench.data.live import LivePicture
 from workbench.data.picture import Drawn
 from workbench.study import load
+from workbench.widgets.glimpse import GlimpseView
 from workbench.widgets.look import CARD, bar, drawing, failure, html, notice, resource
 from workbench.widgets.studies import study_files
 
@@ -72,13 +72,16 @@ class DataView(pn.viewable.Viewer):
     dark
         Whether pictures are drawn for a dark page.
     on_new
-        Called when the user wants to run a study, which fetches what it needs.
+        Called when the user wants to run a study, which fetches what it needs; None where what is
+        missing is told of the study that `mark` names, and how to get it is said elsewhere.
 
     """
 
     chosen = param.String(default="", doc="The dataset looked at, ``kind/identity``.")
 
-    def __init__(self, project: Project, *, dark: bool, on_new: Callable[[], None]) -> None:
+    def __init__(
+        self, project: Project, *, dark: bool, on_new: Callable[[], None] | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._project, self._dark = project, dark
         self._seen: str | None = None
@@ -89,8 +92,8 @@ class DataView(pn.viewable.Viewer):
         style = [resource("controls.css")]
         self._said, self._bar, self._wrong, self._broken = html(), html(), html(), html()
         self._study = pn.widgets.Select(
-            name="Missing for study", options=[NO_STUDY], width=220, margin=0, stylesheets=style
-        )
+            name="Missing for study", options=[NO_STUDY], width=220, margin=0, stylesheets=style,
+        )  # fmt: skip
         self._study.param.watch(lambda _: self.read(), "value")
         again = pn.widgets.Button(
             name="Read again", stylesheets=style, margin=0, width=110, align="end"
@@ -99,7 +102,9 @@ class DataView(pn.viewable.Viewer):
         self._new = pn.widgets.Button(
             name="Run a study", button_type="primary", stylesheets=style, visible=False, margin=0
         )
-        self._new.on_click(lambda _: on_new())
+        if on_new is not None:
+            self._new.on_click(lambda _: on_new())
+        self._alone, self._marked = on_new is not None, NO_STUDY
         # Two hundred datasets are taller than a page: they scroll in a window of their own.
         window = CARD | {"max-height": "640px", "overflow-y": "auto"}
         self._map = pn.Column(sizing_mode="stretch_width", margin=0, styles=window, visible=False)
@@ -113,8 +118,10 @@ class DataView(pn.viewable.Viewer):
         self._table.param.watch(self._click, "selection")
         self._glimpse = GlimpseView(project, dark=dark)
         self._column = pn.Column(
-            pn.Row(self._said, self._study, again, sizing_mode="stretch_width", margin=0,
-                   styles={"gap": "12px", "align-items": "flex-end"}),
+            pn.Row(
+                *(self._said, self._study, again) if on_new else (self._said, again), margin=0,
+                sizing_mode="stretch_width", styles={"gap": "12px", "align-items": "flex-end"},
+            ),
             self._bar, pn.Row(pn.HSpacer(), self._new, pn.HSpacer(), margin=0),
             self._wrong, self._map, self._broken, self._table, self._glimpse,
             sizing_mode="stretch_width", styles={"gap": "12px"}, margin=0,
@@ -139,6 +146,19 @@ class DataView(pn.viewable.Viewer):
             self._seen = newest
             self.read()
 
+    def mark(self, name: str) -> None:
+        """Show what a study's file in ``studies/`` lacks; empty for none."""
+        self._marked = name or NO_STUDY
+        self.read()
+
+    def shade(self, dark: bool) -> None:
+        """Draw for a dark page, or for a light one."""
+        if dark != self._dark:
+            self._dark, self._numbers = dark, None
+            self._glimpse.shade(dark)
+            if self._seen is not None:
+                self.read()
+
     def read(self) -> None:
         """Read the catalog, once more if it is being read."""
         self._wanted = True
@@ -151,7 +171,8 @@ class DataView(pn.viewable.Viewer):
         try:
             while self._wanted:
                 self._wanted = False
-                found = await asyncio.to_thread(self._look, self._study.value)
+                name = self._study.value if self._alone else self._marked
+                found = await asyncio.to_thread(self._look, name)
                 self._show(found)
         except Exception as error:  # said where the picture would be
             self._wrong.object = failure(error, "The catalog cannot be read")
@@ -181,17 +202,17 @@ class DataView(pn.viewable.Viewer):
         coverage = found.picture.coverage
         sets, faults = coverage.datasets, coverage.faults
         self._study.options = [NO_STUDY, *found.studies]
-        self._study.visible = bool(found.studies)
+        self._study.visible = bool(found.studies) and self._alone
         title = f"What {self._study.value} lacks cannot be told"
-        self._wrong.object = failure(found.wrong, title) if found.wrong else ""
-        self._new.visible = not sets and not faults
+        # Where a study is marked from outside, that is told there.
+        self._wrong.object = failure(found.wrong, title) if found.wrong and self._alone else ""
+        empty = not sets and not faults
+        self._new.visible = empty and self._alone
         self._map.visible = self._table.visible = bool(sets)
         if found.drawn:
             self._place(found.picture, found.drawn)
         where = escape(self._project.relative(self._project.catalog))
-        self._said.object = (
-            _NO_DATA if self._new.visible else f'<p class="muted">In <code>{where}</code></p>'
-        )
+        self._said.object = _NO_DATA if empty else f'<p class="muted">In <code>{where}</code></p>'
         reasons = [f"{path}: {reason}" for path, reason in faults]
         title = "Files that cannot be used (workbench data fetch STUDY fetches them again)"
         self._broken.object = notice("failure", title, reasons) if reasons else ""

@@ -69,6 +69,12 @@ class GlimpseView(pn.viewable.Viewer):
         if key:
             pn.state.execute(self._read)
 
+    def shade(self, dark: bool) -> None:
+        """Draw for a dark page, or for a light one."""
+        self._dark = dark
+        if self._key:
+            self.display(self._key, again=True)
+
     def follow(self) -> None:
         """Show how far reading has come."""
         if self._progress:
