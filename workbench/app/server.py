@@ -8,6 +8,7 @@ import signal
 import socket
 import webbrowser
 from collections.abc import Callable
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import DependencyError, InputError
@@ -126,7 +127,7 @@ def token_auth(token: str, cookie: str) -> AuthProvider:
                 self.redirect("/")
                 return
             self.set_status(403)
-            self.finish(_REFUSED)
+            self.finish(refused_page("workbench dashboard"))
 
     class TokenAuth(AuthProvider):
         """Knows one user: who has the token."""
@@ -168,10 +169,25 @@ def _same(given: str, token: str) -> bool:
     return secrets.compare_digest(given.encode(), token.encode())
 
 
+def refused_page(command: str, reason: str = "") -> str:
+    """Return what a browser without a token is shown.
+
+    Parameters
+    ----------
+    command
+        Which prints the address with the token.
+    reason
+        What is wrong with what was given, as text.
+
+    """
+    told = f"<p>{escape(reason)}.</p>" if reason else ""
+    return _REFUSED.format(command=escape(command), reason=told)
+
+
 _REFUSED = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>NT Workbench</title>
 <meta name="color-scheme" content="light dark">
-<style>body { font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto; }</style>
+<style>body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto; }}</style>
 <h1>This dashboard asks for its token</h1>
-<p>Open the address that <code>workbench dashboard</code> printed in its terminal: it ends in
+{reason}<p>Open the address that <code>{command}</code> printed in its terminal: it ends in
 <code>/login?token=…</code> and is good until that command ends.</p></html>
 """

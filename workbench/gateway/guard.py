@@ -10,7 +10,6 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
-from html import escape
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from workbench.app.server import refused_page
 from workbench.gateway.audit import Audit
 from workbench.gateway.meters import Meters
 from workbench.gateway.problems import Problem
@@ -28,6 +28,7 @@ from workbench.gateway.tokens import Refused, Token, Tokens
 
 DASHBOARD = "/dashboard"
 COOKIE = "workbench-gateway"
+COMMAND = "workbench gateway serve"
 _PUBLIC = ("/login", "/health")
 _READING = ("GET", "HEAD", "OPTIONS")
 _SUBPROTOCOL = "workbench.token."
@@ -137,11 +138,8 @@ class Guard:
             await _reject(scope, receive, send, response)
             return
         if problem.status in (401, 403) and _of_dashboard(path):
-            response = HTMLResponse(
-                REFUSED_PAGE.replace("{reason}", escape(problem.detail)),
-                problem.status,
-                problem.headers,
-            )
+            page = refused_page(COMMAND, problem.detail)
+            response = HTMLResponse(page, problem.status, problem.headers)
         if problem.status == 413:
             response.headers["Connection"] = "close"  # what follows is not read
         await response(scope, receive, send)
@@ -279,14 +277,14 @@ def _given(headers: Headers, scope: Scope) -> str | None:
 def _check_origin(headers: Headers) -> None:
     """Refuse what a page of another origin makes a browser send."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit_netloc(origin) != headers.get("host", "").lower():
+    if origin is not None and _netloc(origin) != headers.get("host", "").lower():
         raise Problem(403, f"the origin '{origin[:100]}' is foreign", "origin")
     site = headers.get("sec-fetch-site", "none")
     if site == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
         raise Problem(403, "another site's page asked for this", "origin")
 
 
-def urlsplit_netloc(origin: str) -> str | None:
+def _netloc(origin: str) -> str | None:
     """Return host and port of an origin, None if it is none."""
     try:
         parts = urlsplit(origin)
@@ -326,12 +324,3 @@ async def _reject(scope: Scope, receive: Receive, send: Send, response: Response
     start: dict[str, Any] = {"status": response.status_code, "headers": response.raw_headers}
     await send({"type": "websocket.http.response.start", **start})
     await send({"type": "websocket.http.response.body", "body": response.body})
-
-
-REFUSED_PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>NT Workbench</title>
-<meta name="color-scheme" content="light dark">
-<style>body { font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto; }</style>
-<h1>This dashboard asks for its token</h1><p>{reason}.</p>
-<p>Open the address that <code>workbench gateway serve</code> printed in its terminal: it ends in
-<code>/login?token=…</code> and is good until that command ends.</p></html>
-"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import socket
 import webbrowser
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from workbench.core.errors import InputError
 from workbench.core.project import Project
+from workbench.gateway.lab import TOKEN_VARIABLE
 from workbench.gateway.settings import LOOPBACK, Settings
 
 PORT = 8765
@@ -69,7 +71,9 @@ def serve(
     chosen = settings or Settings()
     _check_open(host, chosen, certificate, proxies)
     tokens = Tokens(project)
-    _, text = tokens.passing("owner")
+    # Taken out of the environment: what this process starts does not get it.
+    given = os.environ.pop(TOKEN_VARIABLE, None)
+    _, text = tokens.passing("jupyterlab" if given else "owner", given)
     listening = _listening(host, port)
     at = listening.getsockname()[1]
     if certificate:

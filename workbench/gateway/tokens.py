@@ -13,10 +13,11 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from workbench.core.errors import DataError, InputError, Issue, choices
@@ -30,6 +31,7 @@ DEFAULT_DAYS = 90
 MOST_DAYS = 3_650
 
 _PREFIX = "ntw"
+_TEXT = re.compile(r"ntw_[0-9a-f]{12}_[0-9a-f]{64}")
 _INCLUDED = {
     "read": {"read"},
     "research": {"read", "research"},
@@ -127,11 +129,29 @@ class Tokens:
             self._write(known)
         return token, text
 
-    def passing(self, name: str) -> tuple[Token, str]:
-        """Make a token for everything that lives in this process only, and is written nowhere."""
-        token, text = _new(name, ["admin"], None)
-        self._passing[token.id] = (token, _digest(text))
-        return token, text
+    def passing(self, name: str, text: str | None = None) -> tuple[Token, str]:
+        """Make a token for everything that lives in this process only, and is written nowhere.
+
+        Parameters
+        ----------
+        name
+            As for `create`.
+        text
+            The token, where whoever started this process has chosen it.
+
+        Raises
+        ------
+        InputError
+            If `text` is none.
+
+        """
+        token, made = _new(name, ["admin"], None)
+        if text is not None:
+            if not _TEXT.fullmatch(text):
+                raise InputError("the token this process was started with is none")
+            token, made = replace(token, id=text.split("_")[1]), text
+        self._passing[token.id] = (token, _digest(made))
+        return token, made
 
     def list_(self) -> list[Token]:
         """Return every token of the store, oldest first, those that are no longer good too."""
@@ -154,8 +174,7 @@ class Tokens:
                 raise InputError(Issue(f"no token '{name}' to revoke. {choices(name, good)}"))
             now = _now().isoformat(timespec="seconds")
             for token in found:
-                ended = Token(**(asdict(token) | {"revoked": now}))
-                known[token.id] = (ended, known[token.id][1])
+                known[token.id] = (replace(token, revoked=now), known[token.id][1])
             self._write(known)
             return [known[token.id][0] for token in found]
 

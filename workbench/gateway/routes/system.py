@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
+from workbench.app.server import refused_page
 from workbench.gateway.gate import Cursor, Document, Form, Gate, Limit, answers, needs, note, page
-from workbench.gateway.guard import COOKIE, DASHBOARD, REFUSED_PAGE
+from workbench.gateway.guard import COMMAND, COOKIE, DASHBOARD
 from workbench.gateway.problems import Json
 from workbench.gateway.rooms import found
 from workbench.gateway.tokens import DEFAULT_DAYS, MOST_DAYS, Refused, Token
@@ -66,8 +66,7 @@ def routes(gate: Gate) -> APIRouter:
         try:
             known = gate.tokens.verify(token)
         except Refused as error:
-            page_ = REFUSED_PAGE.replace("{reason}", escape(str(error)))
-            return HTMLResponse(page_, 403)
+            return HTMLResponse(refused_page(COMMAND, str(error)), 403)
         request.state.token = known
         note(request, login=True)
         root = request.scope.get("root_path") or ""
