@@ -98,7 +98,7 @@ class FlipPanel(Widget):
         self._launch = button("Launch", "primary", self._do_launch, align="end", disabled=True)
         self._launches = Work(self.project, on_turn=self._turn)
         self._steps = Board()
-        self._empty = html(_NO_RUNS, visible=False)
+        self._empty = html()
         gap = {"gap": "10px", "flex-wrap": "wrap"}
         self._form = pn.Column(
             pn.Row(self._who, self._name, self._phrase, self._launch, margin=0, styles=gap),
@@ -136,7 +136,8 @@ class FlipPanel(Widget):
                 self._runs.options = options
                 known = self.run in options.values()
                 self._runs.value = self.run if known else next(iter(options.values()), None)
-            self._all.visible, self._empty.visible = bool(options), not options
+            self._all.visible = bool(options)
+            self._empty.object = "" if options else _NO_RUNS
         self._looks += 1
         if self._launching is not None:
             self._steps.content = _steps(self.project, *self._launching)
@@ -200,7 +201,7 @@ class FlipPanel(Widget):
     def _wanted(self) -> Mapping[str, Any] | str | None:
         if self._where.value != "written":
             return "practice" if self._where.value == "practice" else None
-        text = str(self._section.value_input or self._section.value)
+        text = str(self._section.value)
         content, _ = read_text(text, "the live section")
         section: Any = content.get("live", content)
         if not isinstance(section, Mapping):

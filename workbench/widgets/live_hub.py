@@ -29,6 +29,7 @@ _UNWATCHED_SECONDS = 5.0
 _SAMPLE_SECONDS = 0.5
 _TOGETHER_SECONDS = 0.05  # what comes in meanwhile is asked for together
 _IDLE_SECONDS = 0.3
+_NAMES_SECONDS = 0.5
 _SECONDS_A_VIEWER = 0.03
 _LEAST_DRAW_SECONDS = 0.15
 
@@ -244,9 +245,9 @@ class LiveHub:
         self._looked = 0.0
         self._viewers: dict[int, float] = {}
 
-    def names(self) -> list[str]:
-        """Return the names of the nodes, running or not; looked up once a second at most."""
-        if time.monotonic() - self._listed > 0.5:
+    def names(self, *, now: bool = False) -> list[str]:
+        """Return the names of the nodes, running or not: looked up `now`, or half a second ago."""
+        if now or time.monotonic() - self._listed > _NAMES_SECONDS:
             self._listed = time.monotonic()
             self._names = [node.id for node in nodes(self.project)]
         return self._names
@@ -274,7 +275,8 @@ class LiveHub:
                 if topic not in watched.wanted or now - watched.wanted[topic] > 1.0:
                     watched.due.set()
                 watched.wanted[topic] = now
-            if topics and watched.running and not (watched.thread and watched.thread.is_alive()):
+            running = watched.running
+            if topics and running and not (watched.thread and watched.thread.is_alive()):
                 watched.thread = threading.Thread(target=watched.run, daemon=True)
                 watched.thread.start()
             if self._reader is None:

@@ -59,6 +59,17 @@ class Board(JSComponent):
             self._on_pick(data["pick"])
 
 
+def tick(name: str, *, on: bool = False, **options: Any) -> Any:
+    """Return a box to tick whose name is told to those who cannot see it; its value is true if so.
+
+    Panel's own `Checkbox` has a label that belongs to nothing.
+    """
+    return pn.widgets.CheckBoxGroup(
+        options=[name], value=[name] if on else [], stylesheets=[resource("controls.css")],
+        **{"margin": 0} | options,
+    )  # fmt: skip
+
+
 class Deeds(pn.viewable.Viewer):
     """Carries out commands, each in a thread of its own, and says how they ended.
 
@@ -248,7 +259,7 @@ class LiveWidget(Widget):
             name="Node", options=[node] if node else [], width=240, margin=0,
             stylesheets=[resource("controls.css")],
         )  # fmt: skip
-        self._empty = html(NO_NODES, visible=False)
+        self._empty = html()
         self._select.param.watch(self._chosen, "value")
         if node:
             self.node = node
@@ -278,19 +289,22 @@ class LiveWidget(Widget):
 
     def _offer(self) -> None:
         """List the nodes; show one if none is shown."""
-        names = self.hub.names()
+        names = self.hub.names(now=not self.node)
         there = bool(names)
-        if self._empty.visible == there:
-            self._empty.visible = not there
+        if bool(self._empty.object) == there:
+            self._empty.object = "" if there else NO_NODES
         if self._body.visible != there:
             self._body.visible = there
-        if names != self._select.options:
-            self._select.options = list(names)
-        if names and self.node not in names:
+        if not names:
+            return
+        shown = self.node
+        if shown not in names:
             running = [name for name in names if self.hub.look(name).running]
-            self.node = (running or names)[0]
-        if self._select.value != self.node and self.node in names:
-            self._select.value = self.node
+            shown = (running or names)[0]
+        if names != self._select.options or shown != self._select.value:
+            # At once: with options alone the first would be chosen.
+            self._select.param.update(options=list(names), value=shown)
+        self.node = shown
 
     def _chosen(self, event: Any) -> None:
         if event.new:

@@ -12,7 +12,7 @@ from workbench.live.handle import Node
 from workbench.widgets import live_events, live_html
 from workbench.widgets.jobs import Job
 from workbench.widgets.live_hub import View
-from workbench.widgets.live_page import Board, Confirm, Deeds, LiveWidget
+from workbench.widgets.live_page import Board, Confirm, Deeds, LiveWidget, tick
 from workbench.widgets.look import button, notice, resource
 
 LOGS = {"Engine's log": "engine.jsonl", "Printed output": "output.txt"}
@@ -59,9 +59,7 @@ class NodeMonitor(LiveWidget):
             name="Show", options=[*live_events.KINDS, *LOGS], width=220, margin=0, stylesheets=style
         )
         self._which.link(self, value="shows", bidirectional=True)
-        self._still = pn.widgets.Checkbox(
-            name="Hold still", margin=(24, 0, 0, 16), stylesheets=style
-        )
+        self._still = tick("Hold still", margin=(22, 0, 0, 16))
         gap = {"gap": "12px"}
         side = {"flex": "1 1 420px", "min-width": "0"} | gap
         self.place(

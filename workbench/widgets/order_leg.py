@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 
 from workbench.core.errors import Issue
+from workbench.widgets.live_page import tick
 from workbench.widgets.look import html, notice, resource
 
 _NAMES = {
@@ -54,7 +55,7 @@ class LegForm(pn.viewable.Viewer):
         self._silent = False
         style: dict[str, Any] = {"margin": 0, "stylesheets": [resource("controls.css")]}
         text = style | {"width": 132}
-        self._included = pn.widgets.Checkbox(name=title, value=True, visible=optional, **style)
+        self._included = tick(title, on=True, visible=optional)
         heading = html(f"<h3>{title}</h3>")
         heading.visible = not optional
         self.side = pn.widgets.Select(

@@ -183,10 +183,10 @@ class OrderTicket(LiveWidget):
                 legs = {f"{at}": leg(f"Order {at + 1}", kind="LIMIT") for at in range(2)}
                 if self._kind.value != "OTO":
                     legs["1"].side.value = "SELL"
-        if self._legs:  # what was said already stands
-            before, first = next(iter(self._legs.values())), next(iter(legs.values()))
+        before, self._legs = next(iter(self._legs.values()), None), legs
+        if before is not None:  # what was said already stands
+            first = next(iter(legs.values()))
             first.side.value, first.quantity.value = before.side.value, before.quantity.value
-        self._legs = legs
         self._forms.objects = list(legs.values())
         self._add.visible = self._kind.value in ("OCO", "OUO", "OTO")
         self._allow()

@@ -208,13 +208,13 @@ class RiskPanel(LiveWidget):
         )
 
     def _do_set(self, _: Any) -> None:
-        name, text = self._limit.value, str(self._value.value_input or self._value.value)
+        name, text = self._limit.value, str(self._value.value)
         try:
             value = parameter_overrides([f"{name}={text}"])[0].value
         except InputError as error:
             self._changed.say(failure(error, "Not a limit"))
             return
-        if value is None:
+        if value in (None, ""):
             empty = InputError(Issue(f"is empty: for example {EXAMPLES[name]}", name))
             self._changed.say(failure(empty, "Not a limit"))
         else:

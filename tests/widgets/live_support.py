@@ -1,0 +1,29 @@
+"""What the tests of the widgets of live nodes do on a page."""
+
+import re
+
+from playwright.sync_api import expect
+
+RISK = {
+    "max_orders": "100/1s", "max_notional_per_order": "250000 USD", "max_drawdown": "50%",
+    "max_position": {"AAPL.XNAS": 5000},
+}  # fmt: skip
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def fill(page, label, text, at=0):
+    field = page.get_by_label(label, exact=True).locator("visible=true").nth(at)
+    field.fill(text)
+    field.press("Tab")
+
+
+def said(page, pattern, kind=""):
+    found = page.locator(f".notice{kind}:visible")
+    expect(found.filter(has_text=re.compile(pattern, re.DOTALL)).first).to_be_visible()
+
+
+def choose(page, label, option):
+    page.get_by_label(label, exact=True).select_option(option)
