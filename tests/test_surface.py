@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import workbench
-from workbench import adapters, backtest, checks, data, live, study, venue
+from workbench import adapters, backtest, checks, client, data, gateway, live, study, venue
 from workbench.core.errors import DependencyError
 from workbench.engine import REQUIRED, version
 
@@ -38,8 +38,13 @@ def test_the_public_names_are_these() -> None:
         "node", "nodes", "orders", "parity", "rehearse", "risk", "stream",
     ]  # fmt: skip
     assert venue.__all__ == ["Ready", "Venue", "serve", "start"]
+    assert gateway.__all__ == [
+        "SCOPES", "Rate", "Settings", "Token", "Tokens", "build", "serve",
+    ]  # fmt: skip
+    assert client.__all__ == ["Client", "GatewayError"]
     assert {"Study", "StudyStore", "load", "schema"} <= set(study.__all__)
-    for room in (workbench, adapters, backtest, data, live, study, checks, venue):
+    rooms = (adapters, backtest, data, live, study, checks, venue, gateway, client)
+    for room in (workbench, *rooms):
         for name in room.__all__:
             assert getattr(room, name).__doc__, f"{room.__name__}.{name} has no docstring"
 
