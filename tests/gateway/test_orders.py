@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -111,6 +112,44 @@ def test_an_answer_lost_with_the_gateway_is_found_again(module_project, node, or
     assert again.json() == one.json()
     assert again.headers["idempotency-replayed"] == "true"
     assert len(live.orders.list_(node, closed=True)) == count
+
+
+def test_a_launch_whose_answer_was_lost_is_found_again(module_project) -> None:
+    """The gateway is killed while a node starts; asked again, the next one answers with it."""
+    body = {
+        "study": {"file": "studies/ema-cross.yaml", "over": {"live": LIVE, "trader": "LOST-1"}},
+        "name": "lost",
+    }
+    headers = {"Idempotency-Key": "lost-node"}
+    node = live.Node(module_project, "lost")
+    with serving(module_project, "--no-dashboard") as first:
+        token = first.token("trade")
+
+        def ask() -> None:
+            with suppress(httpx.TransportError):
+                first.call("POST", "/nodes/launch", "trade", json=body, headers=headers)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        while not (node.folder / "state.json").exists():
+            time.sleep(0.005)
+        os.kill(first.process.pid, signal.SIGKILL)
+        asking.join()
+    try:
+        with serving(module_project, "--no-dashboard") as second:
+            second.tokens["trade"] = token
+            again = second.call("POST", "/nodes/launch", "trade", json=body, headers=headers)
+            assert again.status_code == 201, again.text
+            assert again.json()["pid"] == node.state()["pid"]
+            assert "idempotency-replayed" not in again.headers, "the first answer never was"
+            third = second.call("POST", "/nodes/launch", "trade", json=body, headers=headers)
+            assert third.json() == again.json()
+            assert third.headers["idempotency-replayed"] == "true"
+        starts = [entry for entry in node.events() if entry["type"] == "lifecycle.starting"]
+        assert len(starts) == 1
+    finally:
+        if node.running:
+            node.kill()
 
 
 def test_risk_is_shown_changed_halted_and_resumed(served, node, order) -> None:

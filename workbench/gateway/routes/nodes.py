@@ -29,6 +29,8 @@ from workbench.gateway.once import Answered
 from workbench.gateway.problems import Json
 from workbench.gateway.rooms import found
 from workbench.gateway.studies import StudyReference, escapes, resolve
+from workbench.live.connections import as_listed
+from workbench.live.handle import ENDED
 from workbench.study import Study
 from workbench.study.load import build
 from workbench.study.places import Places
@@ -42,6 +44,7 @@ Name = Annotated[
         description="Of the node; default: the study's name",
     ),
 ]
+_START_SECONDS = 60.0
 _KEYS = ("state", "environment", "trader", "pid", "restarts", "reason", "since")
 
 
@@ -272,10 +275,14 @@ def _ended(name: str, known: Document) -> Document:
 
 
 def _launched(study: Study, name: str, project: Project) -> Document | None:
-    """Return the running node that a call whose answer was lost has launched; None if none was."""
+    """Return the node that a call whose answer was lost has launched; None if none runs."""
     node = live.Node(project, name)
     try:
-        same = json.loads((node.folder / "study.json").read_text()) == study.to_dict()
-        return _shown(node) if same and node.state()["state"] == "RUNNING" else None
+        wanted = as_listed(study, project) if study.live else study
+        same = json.loads((node.folder / "study.json").read_text()) == wanted.to_dict()
+        if not same or not node.running:
+            return None
+        node.wait(("RUNNING", *ENDED), _START_SECONDS)
+        return _shown(node) if node.running else None
     except (OSError, ValueError, WorkbenchError):
         return None
