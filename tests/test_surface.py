@@ -37,6 +37,10 @@ def test_the_public_names_are_these() -> None:
         "EngineEventBus", "Node", "Parity", "Promotion", "Rehearsal", "flip", "history", "launch",
         "node", "nodes", "orders", "parity", "rehearse", "risk", "stream",
     ]  # fmt: skip
+    assert widgets.__all__ == [
+        "AdapterForm", "BacktestRunner", "DataPlanner", "FlipPanel", "NodeMonitor", "OrderTicket",
+        "RiskPanel", "RunExplorer", "StudyEditor", "SweepBoard", "Widget", "load",
+    ]  # fmt: skip
     assert venue.__all__ == ["Ready", "Venue", "serve", "start"]
     assert gateway.__all__ == [
         "SCOPES", "Rate", "Settings", "Token", "Tokens", "build", "serve",

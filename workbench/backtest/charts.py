@@ -61,7 +61,7 @@ def equity(run: Run) -> Any:
     (currency, frame), *_ = curves.items()
     lines = {"Strategy": (naive(frame["ts"]), frame["equity"].to_numpy())}
     held = buy_and_hold(run)
-    if held is not None and benchmark_fits(run):
+    if held is not None and benchmark_fits(run, held):
         lines["Buy and hold"] = held
     return _lines(lines, "Equity", f"Equity ({currency})", "0,0", colours=(BLUE, MUTED))
 
@@ -206,9 +206,18 @@ def buy_and_hold(run: Run) -> tuple[Any, Any] | None:
     return naive(bars.index), start * (bars["close"] / bars["open"].iloc[0]).to_numpy()
 
 
-def benchmark_fits(run: Run) -> bool:
-    """Whether holding the instrument moved few enough times as much to share the chart."""
-    held = buy_and_hold(run)
+def benchmark_fits(run: Run, held: tuple[Any, Any] | None = None) -> bool:
+    """Whether holding the instrument moved few enough times as much to share the chart.
+
+    Parameters
+    ----------
+    run
+        Any.
+    held
+        What `buy_and_hold` returned of it, if that is known.
+
+    """
+    held = held or buy_and_hold(run)
     moved = float(np.ptp(run.equity()["equity"]))
     return held is None or moved == 0 or float(np.ptp(held[1])) <= MAX_BENCHMARK * moved
 
