@@ -27,8 +27,8 @@ from workbench.study import Study
 
 DESK = "DESK-DESK"
 # Nodes that run on a loop of Python's are woken by each command; the others look for themselves.
-_DRAIN = dt.timedelta(milliseconds=10)
-_DRAIN_WOKEN = dt.timedelta(milliseconds=50)
+_DRAIN = dt.timedelta(milliseconds=20)
+_DRAIN_WOKEN = dt.timedelta(milliseconds=100)
 _LOOK = dt.timedelta(milliseconds=500)
 _MOST_STEPS = 10_000
 _STEP_SECONDS = 10.0
@@ -181,7 +181,7 @@ class Desk(Strategy):
 
     def _pause(self, *, paused: bool) -> dict[str, Any]:
         if self._tape is not None:
-            self._tape.paused, self._tape.steps = paused, 0
+            self._tape.pause(paused=paused)
         self._recorder.note("feed.paused" if paused else "feed.resumed")
         return {"paused": paused}
 
@@ -208,7 +208,7 @@ class Desk(Strategy):
         if status not in actions:
             raise InputError(Issue(f"no status '{status}'. {choices(status, actions)}", "status"))
         now = self.clock.timestamp_ns()
-        self._tape.aside.append(InstrumentStatus(known[name], actions[status], now, now))
+        self._tape.tell(InstrumentStatus(known[name], actions[status], now, now))
         return {"instrument": name, "status": status}
 
     def _look(self) -> None:

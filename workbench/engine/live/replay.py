@@ -12,6 +12,7 @@ import heapq
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Self
@@ -22,8 +23,8 @@ from nautilus_trader.model import OrderBookDelta, Venue
 
 _SETTLE_NS = 2 * 10**9  # an order that stays on its way for longer does not hold up the feed
 _PATIENCE = 0.0005
-_PAUSED = 0.005
-_WAITING = 0.05
+_LATER = 0.005  # fills of orders that rested are told a little after the row
+_LONGEST_WAIT = 1.0
 
 
 @dataclass(slots=True)
@@ -46,8 +47,6 @@ class Tape:
         Rows handed to the engine.
     paused, steps
         Whether it stands still, and how many rows it plays all the same.
-    aside
-        What is to be told between two rows, such as that a market has closed.
     loop
         On which it is played, once the client is connected.
     expected, seen
@@ -68,9 +67,10 @@ class Tape:
     heard: float = 0.0
     paused: bool = False
     steps: int = 0
-    aside: list[Any] = field(default_factory=list)
     ended: bool = False
     loop: asyncio.AbstractEventLoop | None = None
+    _aside: list[Any] = field(default_factory=list, repr=False)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     _started: bool = field(default=False, repr=False)
     _stepping: list[tuple[int, threading.Event]] = field(default_factory=list, repr=False)
 
@@ -88,11 +88,37 @@ class Tape:
         first, self._started = not self._started, True
         return first
 
+    def pause(self, *, paused: bool) -> None:
+        """Let it stand still, or go on."""
+        self.paused, self.steps = paused, 0
+        self._wake()
+
+    def tell(self, what: Any) -> None:
+        """Hand the engine something between two rows, such as that a market has closed."""
+        self._aside.append(what)
+        self._wake()
+
+    def aside(self) -> Iterator[Any]:
+        """Take what is to be told between two rows."""
+        while self._aside:
+            yield self._aside.pop(0)
+
+    async def changes(self, seconds: float) -> None:
+        """Wait until something was asked of the tape, at most so long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        self._changed.clear()
+
+    def _wake(self) -> None:
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._changed.set)
+
     def step(self, rows: int) -> threading.Event:
         """Play so many rows of a paused tape; return what is set once they have been."""
         done = threading.Event()
         self.steps += rows
         self._stepping.append((self.played + self.steps, done))
+        self._wake()
         self.stepped()
         return done
 
@@ -156,7 +182,7 @@ class ReplayClient(MarketDataClient):
             tape.expected += not isinstance(row, OrderBookDelta)
             await self._settled()
             if tape.paused and not tape.steps:
-                await asyncio.sleep(_PAUSED)  # fills of orders that rested are told a little later
+                await asyncio.sleep(_LATER)
                 await self._settled()
             tape.stepped()
         tape.ended = True
@@ -167,22 +193,22 @@ class ReplayClient(MarketDataClient):
         """Wait until a row is due; return when the tape would have begun without its pauses."""
         tape, stood = self._tape, None
         while True:
-            while tape.aside:
-                self._handle_data(tape.aside.pop(0))
+            for what in tape.aside():
+                self._handle_data(what)
             now = time.monotonic()
             if tape.paused:
                 stood = now if stood is None else stood
                 if tape.steps:
                     tape.steps -= 1
                     return now - after
-                await asyncio.sleep(_PAUSED)
+                await tape.changes(_LONGEST_WAIT)
                 continue
             if stood is not None:
                 began, stood = began + now - stood, None
             wait = began + after - now
             if wait <= 0:
                 return began
-            await asyncio.sleep(min(wait, _WAITING))
+            await tape.changes(min(wait, _LONGEST_WAIT))
 
     async def _settled(self) -> None:
         tape = self._tape
