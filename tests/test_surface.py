@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import workbench
-from workbench import adapters, backtest, checks, client, data, gateway, live, study, venue
+from workbench import adapters, backtest, checks, client, data, gateway, live, study, venue, widgets
 from workbench.core.errors import DependencyError
 from workbench.engine import REQUIRED, version
 
@@ -47,7 +47,7 @@ def test_the_public_names_are_these() -> None:
     ]  # fmt: skip
     assert client.__all__ == ["Client", "GatewayError"]
     assert {"Study", "StudyStore", "load", "schema"} <= set(study.__all__)
-    rooms = (adapters, backtest, data, live, study, checks, venue, gateway, client)
+    rooms = (adapters, backtest, data, live, study, checks, venue, widgets, gateway, client)
     for room in (workbench, *rooms):
         for name in room.__all__:
             assert getattr(room, name).__doc__, f"{room.__name__}.{name} has no docstring"
