@@ -344,7 +344,7 @@ class Pulse:
     def of_page(cls) -> Pulse:
         """Return that of the page that is being made."""
         page = pn.state.curdoc
-        if page is not None:
+        if page is not None and page.session_context is not None:
             known = cls._pages.get(page, lambda: None)()
             if known is None:
                 known = cls()
