@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.app.conftest import make_project
+from tests.widgets.axe import serious
 from tests.widgets.support import serving_widgets
 from workbench import venue
 from workbench.adapters import check_study
@@ -145,6 +146,7 @@ def test_every_adapter_has_its_form(visit, url):
         expect(page.locator("pre")).to_contain_text(f"adapter: {name}")
         expect(page.locator('[data-group="execution"]')).to_be_visible()
     expect(page.get_by_role("button", name="Check the connection")).to_be_disabled()
+    assert serious(page) == []
     expect(page.locator('[data-group="credentials"]')).to_contain_text("It takes none")
     page.get_by_label("Adapter").select_option("interactive_brokers")
     expect(row(page, "data.host")).to_contain_text("Host")

@@ -16,6 +16,7 @@ from tests.servers.binance import Binance
 from tests.servers.databento import DatabentoServer
 from tests.servers.local import LocalServer
 from tests.servers.tape import DAY, Tape, now_ms
+from tests.widgets.axe import serious
 from tests.widgets.support import serving_widgets
 from workbench.backtest.glossary import NONE
 from workbench.core.project import Project
@@ -159,6 +160,7 @@ def test_a_price_a_budget_and_what_is_wrong(visit, url, root, vendor):
     # The vendor's library takes its time to be imported on a busy machine.
     expect(page.get_by_role("alert")).to_contain_text("more than the 0 USD", timeout=PATIENCE)
     expect(button(page, "Fetch")).to_be_disabled()
+    assert serious(page) == []
     page.get_by_label("Most it may cost (USD)").fill("cheap")
     page.get_by_label("Most it may cost (USD)").press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("is no amount of US dollars")

@@ -82,7 +82,9 @@ class AdapterForm(Widget):
         self._where = pn.widgets.Select(
             name="Environment", options=[], width=150, margin=0, stylesheets=style
         )
-        self._about = html(sizing_mode="stretch_width", align="end", margin=(0, 0, 6, 0))
+        self._about = html(
+            sizing_mode=None, align="end", margin=(0, 0, 6, 0), styles={"flex": "1 1 200px"}
+        )
         self._said = html()
         self._form = Form(on_edit=self._edited, on_action=self._acted)
         self._check = button("Check the connection", "primary", self._start, min_width=170)
@@ -102,7 +104,7 @@ class AdapterForm(Widget):
     def _place(self) -> None:
         top = pn.FlexBox(
             self._choice, self._where, self._about,
-            gap="10px", align_items="flex-end", flex_wrap="nowrap", margin=0,
+            gap="10px", align_items="flex-end", margin=0,
             sizing_mode="stretch_width",
         )  # fmt: skip
         card = {"sizing_mode": "stretch_width", "margin": 0, "styles": CARD | {"gap": "10px"}}
@@ -113,7 +115,9 @@ class AdapterForm(Widget):
         )  # fmt: skip
         written = pn.Column(
             html("<h3>In a study</h3>"), self._snippet,
-            pn.Row(self._study, self._into, styles={"gap": "10px"}, margin=0), self._put_said,
+            pn.FlexBox(self._study, self._into, gap="10px", align_items="flex-end", margin=0,
+                       sizing_mode="stretch_width"),
+            self._put_said,
             **card,
         )  # fmt: skip
         flex = {"min-width": "0", "gap": "12px"}

@@ -74,9 +74,10 @@ class DataPlanner(Widget):
             stylesheets=style,
         )  # fmt: skip
         self._most.param.watch(lambda _: self._show(), "value")
-        self._again = pn.widgets.Checkbox(
-            name="Fetch again what is cached", margin=(0, 0, 8, 0), align="end", stylesheets=style
-        )
+        self._again = pn.widgets.Select(
+            name="What is cached", options={"stays": False, "is fetched again": True}, width=150,
+            margin=0, stylesheets=style,
+        )  # fmt: skip
         self._again.param.watch(lambda _: self._look(), "value")
         self._price = button("Plan and price", "default", self._ask, align="end", min_width=120)
         self._fetch = button("Fetch", "primary", self._start, align="end", min_width=120)

@@ -16,6 +16,11 @@ function told(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+// All that is allowed may be long: it is told in the list of problems, and when pointed at.
+function shortened(text) {
+  return text.length > 80 ? text.replace(/ Allowed: .*$/s, "") : text;
+}
+
 function option(value, text, chosen) {
   const node = made("option", { value }, text);
   node.selected = value === chosen;
@@ -155,7 +160,7 @@ export function render({ model, el }) {
     row.node.classList.toggle("set", Boolean(field.changed));
     row.label.classList.toggle("required", Boolean(field.required));
     row.part.input.setAttribute("aria-invalid", field.error ? "true" : "false");
-    told(row.help, field.error || field.help || "");
+    told(row.help, shortened(field.error || "") || field.help || "");
     row.help.title = field.error || field.help || "";
   }
 

@@ -36,6 +36,7 @@ export function render({ model, el }) {
   area.setAttribute("spellcheck", "false");
   area.setAttribute("autocapitalize", "off");
   area.setAttribute("wrap", "off");
+  area.setAttribute("aria-haspopup", "listbox");
   problems.setAttribute("aria-live", "polite");
   problems.setAttribute("aria-label", "Problems");
   text.append(copy, area);
@@ -156,7 +157,7 @@ export function render({ model, el }) {
     if (offers) offers.node.remove();
     offers = null;
     area.removeAttribute("aria-activedescendant");
-    area.setAttribute("aria-expanded", "false");
+    area.removeAttribute("aria-controls");
   }
 
   function choose(at) {
@@ -198,7 +199,8 @@ export function render({ model, el }) {
     text.append(node);
     node.style.top = `${here.line * 20 + 12}px`;
     node.style.left = `${14 + (here.column - offers.typed.length) * 7.8}px`;
-    area.setAttribute("aria-expanded", "true");
+    node.id = "offers";
+    area.setAttribute("aria-controls", "offers");
     choose(0);
   }
 
