@@ -45,9 +45,8 @@ def diagram(request: Mapping[str, Any]) -> str:
             )
     if others:
         # Between the lines that part, above one that does not.
-        across, down = (
-            (right - 92, height / 2 + 4) if len(others) > 1 else (_BOX + 40, height / 2 - 8)
-        )
+        middle, parts = (ends[0] + ends[-1]) / 2, len(ends) > 1
+        across, down = (right - 78, middle + 4) if parts else (_BOX + 40, middle - 8)
         drawn.append(_said(across, down, "when filled"))
     drawn.append(_linked(link, others or first, right if others else 2))
     return (
