@@ -85,7 +85,7 @@ def picture(node: Node, instrument: str | None = None) -> Any:
         framed(
             hv.Overlay([_line(steps, BLUE, 1.5)]),
             "Position they add up to",
-            number="0,0.[000]",
+            number="0,0" if (quantity % 1 == 0).all() else "0,0.0000",
             height=170,
         ),
     ]
