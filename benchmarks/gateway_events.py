@@ -121,22 +121,16 @@ async def _measured(run: Running, seconds: float) -> dict[str, object]:
 def _trade(run: Running, seconds: float) -> None:
     """Have the node make its events, evenly."""
     from workbench import live
+    from workbench.core import journal
 
-    began, number = time.monotonic(), 0
-    first = max(entry["seq"] for entry in run.node.events())
-    made = 0.0
+    path = run.node.folder / "journal.jsonl"
+    began, first, number = time.monotonic(), journal.last(path), 0
     while (elapsed := time.monotonic() - began) < seconds:
-        if made < elapsed * EVENTS:
+        if journal.last(path) - first < elapsed * EVENTS:
             side = ("BUY", "SELL")[number % 2]
             order = {"instrument": "AAPL.XNAS", "side": side, "quantity": 1}
             live.orders.submit(run.node, order, wait=0.5)
             number += 1
-            if number == 1:
-                from workbench.core import journal
-
-                newest = journal.last(run.node.folder / "journal.jsonl")
-                each = max(newest - first, 1)
-            made += each
         else:
             time.sleep(0.002)
 

@@ -205,7 +205,8 @@ def test_a_hung_node_holds_up_nobody_else(served, node) -> None:
             thread.start()
         time.sleep(0.3)
         with httpx.Client(headers=served.headers("read"), trust_env=False) as http:
-            for path in ("/nodes", "/runs", "/studies", "/health", "/whoami"):
+            own = (f"/nodes/{node.id}/events?limit=5", f"/nodes/{node.id}/logs")
+            for path in ("/nodes", "/runs", "/studies", "/health", "/whoami", *own):
                 asked = time.monotonic()
                 assert http.get(f"{served.url}{path}", timeout=5).status_code == 200
                 assert time.monotonic() - asked < 2.0, path
@@ -215,6 +216,25 @@ def test_a_hung_node_holds_up_nobody_else(served, node) -> None:
     for thread in threads:
         thread.join(30)
     assert {status for status, _ in done} <= {200, 409, 504}
+
+
+def test_an_alert_is_listed_and_acknowledged(served, node) -> None:
+    """Nobody says that they watch: the dead man's timer raises an alert."""
+    with served.client("trade") as client:
+        client.risk.set_limit(node.id, "dead_man", "500ms")
+        try:
+            late = time.monotonic() + 20
+            while not (alerts := list(client.risk.alerts(node.id))):
+                assert time.monotonic() < late
+                time.sleep(0.1)
+        finally:
+            client.risk.set_limit(node.id, "dead_man", None)
+        number = alerts[0]["number"]
+        assert alerts[0]["limit"] == "dead_man"
+        assert client.risk.acknowledge(node.id, number)["acknowledged"] == "trade"
+        assert client.risk.show(node.id)["alerts"][-1]["acknowledged"] == "trade"
+        with pytest.raises(InputError):
+            client.risk.acknowledge(node.id, 10_000)
 
 
 def test_a_node_is_launched_once_and_its_faults_have_lines(served) -> None:
@@ -266,4 +286,20 @@ def test_the_kill_switch_ends_all(served, node, order) -> None:
         ended = client.risk.kill_switch("drill")
         assert ended[node.id]["result"] == "flat"
         assert client.risk.show(node.id)["state"] == "halted"
+
+
+def test_a_node_that_hangs_is_killed_past_those_who_wait(served, node) -> None:
+    os.kill(node.state()["pid"], signal.SIGSTOP)
+    waiting = [
+        threading.Thread(target=served.call, args=("GET", f"/risk/{node.id}", "read"))
+        for _ in range(20)
+    ]
+    for thread in waiting:
+        thread.start()
+    time.sleep(0.3)
+    with served.client("trade") as client:
+        began = time.monotonic()
         assert client.nodes.kill(node.id)["state"] == "KILLED"
+        assert time.monotonic() - began < 5
+    for thread in waiting:
+        thread.join(20)

@@ -113,6 +113,8 @@ class Once:
             try:
                 row = self._database().execute(query, place).fetchone()
                 if row is None:
+                    # This need not outlast a power cut: what it announces would not either.
+                    self._database().execute("PRAGMA synchronous = NORMAL")
                     self._database().execute(
                         "INSERT INTO calls (token, key, call, at) VALUES (?, ?, ?, ?)",
                         (*place, call, time.time()),
@@ -129,6 +131,7 @@ class Once:
         update = "UPDATE calls SET status = ?, body = ? WHERE token = ? AND key = ?"
         with self._guard:
             try:
+                self._database().execute("PRAGMA synchronous = FULL")
                 self._database().execute(update, (status, body, *place))
             except sqlite3.DatabaseError as error:
                 raise DataError(f"{self.path} cannot be used: {error}") from None
@@ -141,7 +144,6 @@ class Once:
             )
             self.path.chmod(0o600)
             found.execute("PRAGMA journal_mode = WAL")
-            found.execute("PRAGMA synchronous = FULL")  # an answer is on the disk before it is sent
             found.executescript(_SCHEMA)
             found.execute("DELETE FROM calls WHERE at < ?", (time.time() - _KEPT_SECONDS,))
             self._open = found

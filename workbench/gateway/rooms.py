@@ -46,7 +46,7 @@ class Rooms:
     async def ask[Result](
         self, name: str, work: Callable[..., Result], *values: Any, **named: Any
     ) -> Result:
-        """Return what `work`, called with the node `name`, returns.
+        """Return what `work`, which asks the node `name`, returns; it is called with the node.
 
         Raises
         ------
@@ -66,6 +66,16 @@ class Rooms:
             raise Problem(503, message, "busy", headers={"Retry-After": "1"})
         node = live.Node(self.project, name)
         return await to_thread.run_sync(partial(work, node, *values, **named), limiter=limiter)
+
+    async def look[Result](
+        self, name: str, work: Callable[..., Result], *values: Any, **named: Any
+    ) -> Result:
+        """Return what `work`, called with the node `name`, returns; it does not ask the engine."""
+
+        def looked() -> Result:
+            return work(found(live.node, name, self.project), *values, **named)
+
+        return await self.run(looked)
 
     def _unknown(self, name: str) -> Any:
         try:

@@ -92,7 +92,7 @@ class StopForm(Form):
 def routes(gate: Gate) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter()
-    run, ask, project = gate.rooms.run, gate.rooms.ask, gate.project
+    run, ask, look, project = gate.rooms.run, gate.rooms.ask, gate.rooms.look, gate.project
 
     @router.post(
         "/nodes/launch",
@@ -189,7 +189,7 @@ def routes(gate: Gate) -> APIRouter:
         node: NodeId, lines: Annotated[int, Query(ge=1, le=1_000)] = 50
     ) -> Response:
         """Return the end of the engine's log and of what its process printed, by file."""
-        return Json({"node_id": node, "logs": await ask(node, live.Node.logs, lines)})
+        return Json({"node_id": node, "logs": await look(node, live.Node.logs, lines)})
 
     @router.get(
         "/nodes/{node}/events",
@@ -217,7 +217,7 @@ def routes(gate: Gate) -> APIRouter:
             some = [{"node": node, **entry} for entry in islice(wanted, limit)]
             return {"events": some, "next": some[-1]["seq"] if len(some) == limit else None}
 
-        return Json(await ask(node, work))
+        return Json(await look(node, work))
 
     @router.get(
         "/nodes/{node}/parity",
@@ -234,7 +234,7 @@ def routes(gate: Gate) -> APIRouter:
             found(backtest.RunStore(project).get, run_id)
             return live.parity(found_node, run_id, project).to_dict()
 
-        return Json(await ask(node, work))
+        return Json(await look(node, work))
 
     @router.post(
         "/nodes/{node}/stop",
@@ -254,13 +254,8 @@ def routes(gate: Gate) -> APIRouter:
     )
     async def kill_node(node: NodeId) -> Response:
         """End a node's process at once, also one that hangs; its orders and positions stay."""
-        await ask(node, live.Node.state)  # there is such a node
-
-        def work() -> Document:
-            # Not among those who wait for the node: they may be waiting because it hangs.
-            return live.node(node, project).kill()
-
-        return Json(_ended(node, await run(work)))
+        # Not among those who wait for the node: they may be waiting because it hangs.
+        return Json(_ended(node, await look(node, live.Node.kill)))
 
     return router
 
