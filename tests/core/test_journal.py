@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from workbench.core.errors import DataError, WorkbenchError
-from workbench.core.journal import Journal, Reader, read
+from workbench.core.journal import Journal, Reader, last, read
 
 
 @pytest.fixture
@@ -153,3 +153,21 @@ while True:
         numbers = [entry["seq"] for entry in read(path)]
         assert numbers == list(range(1, len(numbers) + 1))
         assert len(numbers) >= last
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 1000, 5000])
+def test_the_newest_entries_are_read_from_the_end(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "journal.jsonl"
+    assert list(Reader.newest(path, count).new()) == []
+    with Journal(path) as journal:
+        for number in range(1, 1001):
+            journal.append("tick", {"text": "x" * (number % 300)})
+        with path.open("ab") as file:
+            file.write(b'{"seq": 1001, "torn')
+        reader = Reader.newest(path, count)
+        kept = [entry["seq"] for entry in reader.new()]
+        assert kept == list(range(max(1001 - count, 1), 1001))
+        assert reader.number == last(path) == 1000
+    with Journal(path) as journal:  # cuts the torn tail off
+        journal.append("tock", {})
+    assert [entry["type"] for entry in reader.new()] == ["tock"]

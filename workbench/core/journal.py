@@ -173,11 +173,42 @@ class Reader:
     since
         Entries up to this number are passed over.
 
+    Attributes
+    ----------
+    number
+        Of the newest entry it has come to.
+
     """
 
     def __init__(self, path: Path, since: int = 0) -> None:
         self.path, self._since = path, since
-        self._at, self._number = 0, 0
+        self._at, self.number = 0, 0
+
+    @classmethod
+    def newest(cls, path: Path, count: int) -> Reader:
+        """Return a reader that begins with the newest `count` entries.
+
+        What is older is not looked at: a journal of months is not read for the last minute of it.
+        """
+        reader = cls(path)
+        if not path.exists():
+            return reader
+        start, tail = path.stat().st_size, b""
+        with path.open("rb") as file:
+            while start and tail.count(b"\n") < count + 2:
+                step = min(_BLOCK, start)
+                start -= step
+                file.seek(start)
+                tail = file.read(step) + tail
+        lines = tail.split(b"\n")[:-1]  # what follows the last is torn, or nothing
+        if start:
+            start += len(lines.pop(0)) + 1
+        passed = lines[: max(len(lines) - count, 0)]
+        known = _parsed(passed[-1] + b"\n") if passed else None
+        if known is not None:  # else from the beginning: damage is told there
+            reader._at = start + sum(len(line) + 1 for line in passed)
+            reader.number = reader._since = known["seq"]
+        return reader
 
     def new(self) -> Iterator[Entry]:
         """Yield what has been appended whole since the last call.
@@ -197,10 +228,10 @@ class Reader:
             for line in file:
                 if not line.endswith(b"\n"):
                     return  # torn, or still being written
-                self._number += 1
+                self.number += 1
                 entry = _parsed(line)
-                if entry is None or entry["seq"] != self._number:
-                    raise DataError(f"{self.path}:{self._number}: the journal is damaged here")
+                if entry is None or entry["seq"] != self.number:
+                    raise DataError(f"{self.path}:{self.number}: the journal is damaged here")
                 self._at += len(line)
                 if entry["seq"] > self._since:
                     yield entry

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from typing import Any, Literal
 
 from workbench.core.errors import DataError
-from workbench.core.journal import Reader, read
+from workbench.core.journal import Reader
 from workbench.core.project import Project
 from workbench.live.handle import JOURNAL, Node, nodes
 
@@ -21,7 +21,7 @@ type Event = dict[str, Any]
 """A journal entry (``seq``, ``ts``, ``type``, ...) with the ``node`` it comes from."""
 
 type Since = Literal["now"] | int | Mapping[str, int]
-"""Where to begin: with what comes from now on, after a number, or after one for each node."""
+"""Where to begin: now, after a number, or after one for each node; below 0: so many of each."""
 
 _LOOK_SECONDS = 0.01
 _NEW_NODES_SECONDS = 0.25
@@ -52,8 +52,9 @@ class EngineEventBus:
         Parameters
         ----------
         since
-            ``"now"``, a number (0: everything), or a number by node; a node that is not named, or
-            that is new, is followed from its beginning.
+            ``"now"``, a number (0: everything; below 0: so many of each node, the newest), or a
+            number by node; a node that is not named, or that is new, is followed from its
+            beginning.
         only
             Names of nodes; default all, also those launched later.
         types
@@ -150,13 +151,16 @@ class Subscription:
         self._looked = time.monotonic()
         for node in nodes(self._project):
             if node.id not in self._readers and (self._only is None or node.id in self._only):
-                start = self._start(node)
-                self._readers[node.id] = Reader(node.folder / JOURNAL, start)
+                self._readers[node.id], start = self._reader(node)
                 self.position.setdefault(node.id, start)
 
-    def _start(self, node: Node) -> int:
-        if isinstance(self._since, int):
-            return self._since
-        if isinstance(self._since, str):
-            return max((entry["seq"] for entry in read(node.folder / JOURNAL)), default=0)
-        return self._since.get(node.id, 0)
+    def _reader(self, node: Node) -> tuple[Reader, int]:
+        """Return a reader of a node's journal, and the number it begins after."""
+        path = node.folder / JOURNAL
+        since = 0 if isinstance(self._since, str) else self._since
+        if isinstance(since, Mapping):
+            since = since.get(node.id, 0)
+        elif isinstance(self._since, str) or since < 0:
+            reader = Reader.newest(path, -since)
+            return reader, reader.number
+        return Reader(path, since), since

@@ -17,7 +17,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.project import Project
 from workbench.live import EngineEventBus
 from workbench.live.bus import Event
-from workbench.live.handle import ENDED, JOURNAL, Node, nodes
+from workbench.live.handle import ENDED, Node, nodes
 
 EVENTS_KEPT = 300
 SAMPLES_KEPT = 720
@@ -299,27 +299,24 @@ class LiveHub:
         return max(_LEAST_DRAW_SECONDS, _SECONDS_A_VIEWER * len(self._viewers))
 
     def _read(self) -> None:
-        since = self._position or {name: _near_end(self.project, name) for name in self.names()}
-        stream = EngineEventBus(self.project).subscribe(since)
-        while time.monotonic() - self._looked < _UNWATCHED_SECONDS:
-            for event in stream.poll():
-                with self._guard:
-                    watched = self._watched.get(event["node"])
-                    if watched is None:
-                        node = Node(self.project, event["node"])
-                        watched = self._watched[event["node"]] = _Watched(node)
-                watched.heard(event)
-            time.sleep(_POLL_SECONDS)
-        self._position = stream.position
+        try:
+            # The newest of each: one that was followed before hands over nothing twice.
+            stream = EngineEventBus(self.project).subscribe(-EVENTS_KEPT)
+            while time.monotonic() - self._looked < _UNWATCHED_SECONDS:
+                for event in stream.poll():
+                    if event["seq"] > self._position.get(event["node"], 0):
+                        self._position[event["node"]] = event["seq"]
+                        self._of(event["node"]).heard(event)
+                time.sleep(_POLL_SECONDS)
+        finally:  # whatever went wrong, the next look starts another
+            with self._guard:
+                self._reader = None
+
+    def _of(self, name: str) -> _Watched:
         with self._guard:
-            self._reader = None
-
-
-def _near_end(project: Project, name: str) -> int:
-    """Return the number of an event not far from the newest."""
-    from workbench.core.journal import last
-
-    return max(last(Node(project, name).folder / JOURNAL) - EVENTS_KEPT, 0)
+            if name not in self._watched:
+                self._watched[name] = _Watched(Node(self.project, name))
+            return self._watched[name]
 
 
 _hubs: dict[str, LiveHub] = {}
