@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.app.conftest import command, make_project
 from tests.app.support import drawn, row, shows
 from tests.widgets.support import serving_widgets
-from workbench.backtest import RunStore, sweep_results
+from workbench.backtest import RunStore, run_sweep, sweep_results
 from workbench.core.project import Project
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -26,13 +26,20 @@ sweep: {params: {fast: [5, 10, 60], slow: [50, 80]}}
 """
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = make_project(tmp_path_factory.mktemp("board") / "project")
+def made(folder):
+    root = make_project(folder / "project")
     for path in (root / "studies").glob("*.yaml"):
         if path.stem not in ("my-strategy", "slow"):
             path.unlink()
     (root / "studies" / "grid.yaml").write_text(GRID)
+    return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Make a project whose sweep has been run."""
+    root = made(tmp_path_factory.mktemp("board"))
+    run_sweep(root / "studies" / "grid.yaml")
     return root
 
 
@@ -42,8 +49,15 @@ def url(root):
         yield f"{url}/SweepBoard"
 
 
-def test_a_sweep_is_cancelled_completed_and_read(visit, url, root):
-    page = visit(url)
+def test_a_sweep_is_cancelled_completed_and_read(visit, tmp_path):
+    root = made(tmp_path)
+    with serving_widgets(root) as url:
+        page = visit(f"{url}/SweepBoard")
+        run_cancelled_and_completed(page, root)
+        page.close()
+
+
+def run_cancelled_and_completed(page, root):
     expect(page.get_by_label("Study")).to_have_value("grid.yaml")  # the first that has a sweep
     shows(page.locator(".empty:visible"), "No sweep of this study yet.*Run the sweep")
     page.get_by_text("= 6 points").wait_for()

@@ -99,7 +99,7 @@ class Widget(pn.viewable.Viewer):
         theme.param.watch(lambda _: self._begin(), "ready")
         self._frame.insert(0, theme)
         if dark is None:
-            theme.link(self, dark="dark")
+            theme.param.watch(self._turn_dark, "dark")
             self._frame.styles = GROUND
         self._shade()
 
@@ -126,6 +126,10 @@ class Widget(pn.viewable.Viewer):
             raise WorkbenchError("an ipywidget lives in a notebook's kernel: there is none here")
         load()
         return ipywidget(self)
+
+    # Not Panel's `link`: that fails while HoloViews is being loaded in another thread.
+    def _turn_dark(self, event: Any) -> None:
+        self.dark = event.new
 
     @param.depends("dark", watch=True)
     def _shade(self) -> None:

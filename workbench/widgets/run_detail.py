@@ -66,7 +66,8 @@ class RunDetail(pn.viewable.Viewer):
         self._key: tuple[Any, ...] | None = None
         self._head, self._progress, self._said = html(), html(), html()
         self._messages, self._figures, self._facts = html(), html(), html()
-        self._charts = pn.Column(sizing_mode="stretch_width", margin=0, styles=CARD, visible=False)
+        card = CARD | {"overflow-x": "clip"}  # a long title, on a phone
+        self._charts = pn.Column(sizing_mode="stretch_width", margin=0, styles=card, visible=False)
         self._report = pn.widgets.FileDownload(
             callback=self._write_report, filename="report.html", label="Download report",
             icon=None, stylesheets=[resource("controls.css")], margin=0, width=150, visible=False,

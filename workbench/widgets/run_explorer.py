@@ -85,7 +85,10 @@ class RunExplorer(Widget):
         self._detail = RunDetail(
             self.project, on_change=self.refresh, styles={"flex": "1.2 1 600px"}
         )
-        filters = pn.Row(self._study, self._status, self._count, margin=0, styles={"gap": "12px"})
+        filters = pn.FlexBox(
+            self._study, self._status, self._count, gap="8px 12px", align_items="flex-end",
+            margin=0, sizing_mode="stretch_width",
+        )  # fmt: skip
         self._list = pn.Column(
             filters, self._table, hint, margin=0, visible=False,
             styles={"flex": "1 1 600px", "min-width": "0", "position": "sticky", "top": "12px"},

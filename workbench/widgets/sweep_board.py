@@ -93,7 +93,9 @@ class SweepBoard(Widget):
         self._chart = pn.Column(sizing_mode="stretch_width", margin=0)
         self._detail = RunDetail(self.project)
         self._detail.visible = False
-        axes = pn.Row(self._statistic, self._x, self._y, margin=0, styles={"gap": "12px"})
+        axes = pn.FlexBox(
+            self._statistic, self._x, self._y, gap="8px 12px", margin=0, sizing_mode="stretch_width"
+        )
         words = pn.Column(
             self._words, self._shares,
             styles=CARD | {"flex": "1 1 400px", "min-width": "0", "gap": "12px"}, margin=0,
@@ -123,7 +125,7 @@ class SweepBoard(Widget):
         )  # fmt: skip
         self._study.param.watch(self._study_chosen, "value")
         self._sweep.param.watch(self._sweep_chosen, "value")
-        self._statistic.link(self, value="statistic")
+        self._statistic.param.watch(self._statistic_chosen, "value")
         for one in (self._x, self._y):
             one.param.watch(lambda _: self._redraw(), "value")
         self._table.param.watch(self._click, "selected")
@@ -294,6 +296,9 @@ class SweepBoard(Widget):
     def _sweep_chosen(self, event: Any) -> None:
         if event.new:
             self.sweep = event.new
+
+    def _statistic_chosen(self, event: Any) -> None:
+        self.statistic = event.new
 
     def _go(self, _: Any) -> None:
         path = self.project.root / "studies" / self.study
