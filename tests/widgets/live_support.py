@@ -2,6 +2,7 @@
 
 import re
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 RISK = {
@@ -27,3 +28,12 @@ def said(page, pattern, kind=""):
 
 def choose(page, label, option):
     page.get_by_label(label, exact=True).select_option(option)
+
+
+def faults(page):
+    """Return what of a page some people cannot use, as axe finds it."""
+    return [
+        (each["id"], [node["html"] for node in each["nodes"]][:3])
+        for each in Axe().run(page).response["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.live.conftest import live_study
-from tests.widgets.live_support import RISK, choose, fill, press, said
+from tests.widgets.live_support import RISK, choose, faults, fill, press, said
 from tests.widgets.support import serving_widgets
 from workbench import backtest, live
 from workbench.core.errors import WorkbenchError
@@ -74,6 +74,7 @@ def test_from_a_run_to_a_node_and_its_end(project, url, visit):
     press(page, "Check the gates")
     expect(page.locator(".checks li.open")).to_have_count(6, timeout=20_000)
     expect(page.locator(".diff")).to_contain_text("live.feeds.0.speed")
+    assert faults(page) == []
     fill(page, "Name of the node", "story")
     press(page, "Launch")
     said(page, "story is running", ".good")

@@ -7,11 +7,10 @@ import threading
 import time
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.live.conftest import live_study
-from tests.widgets.live_support import RISK, press, said
+from tests.widgets.live_support import RISK, faults, press, said
 from tests.widgets.support import serving_widgets
 from workbench import live
 from workbench.core.errors import WorkbenchError
@@ -119,13 +118,7 @@ def test_everybody_can_use_them(url, visit, launch):
             page.get_by_label("What", exact=True).select_option("Bracket: an entry and its exits")
             expect(page.get_by_role("checkbox", name="Stop loss")).to_be_visible()
         page.wait_for_timeout(300)
-        found = Axe().run(page).response["violations"]
-        bad = [
-            (each["id"], [node["html"] for node in each["nodes"]][:3])
-            for each in found
-            if each["impact"] in ("serious", "critical")
-        ]
-        assert bad == [], name
+        assert faults(page) == [], name
         page.close()
 
 

@@ -246,6 +246,9 @@ class LiveWidget(Widget):
     """
 
     node: Any = param.String(default="", doc="Name of the node that is shown.")
+    active: Any = param.Boolean(
+        default=True, doc="Whether it is kept up to date; false while another tab is in front."
+    )
 
     topics: ClassVar[tuple[str, ...]] = ("status",)
 
@@ -274,7 +277,7 @@ class LiveWidget(Widget):
     def tick(self) -> None:
         """Bring the widget up to date, unless that was just done."""
         now = time.monotonic()
-        if now - self._drawn < self.hub.pace(self) - PULSE_MS / 2e3:
+        if not self.active or now - self._drawn < self.hub.pace(self) - PULSE_MS / 2e3:
             return
         self._drawn = now
         try:
