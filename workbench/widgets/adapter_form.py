@@ -24,7 +24,7 @@ from workbench.widgets import adapter_fields as fields
 from workbench.widgets.base import Widget
 from workbench.widgets.form import Form
 from workbench.widgets.jobs import Job
-from workbench.widgets.look import CARD, button, failure, html, notice, resource
+from workbench.widgets.look import CARD, bound, button, failure, html, notice, resource
 from workbench.widgets.studies import study_files
 
 PRACTICE = "practice"
@@ -95,8 +95,8 @@ class AdapterForm(Widget):
         )
         self._into = button("Put it into the study", "default", self._put, align="end")
         self._place()
-        self._choice.link(self, value="adapter", bidirectional=True)
-        self._where.link(self, value="environment", bidirectional=True)
+        bound(self._choice, self, "adapter")
+        bound(self._where, self, "environment")
         self.adapter = adapter
         if environment:
             self.environment = environment

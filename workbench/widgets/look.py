@@ -55,6 +55,15 @@ def button(name: str, kind: str, does: Callable[[Any], Any], **options: Any) -> 
     return made
 
 
+def bound(control: Any, owner: Any, name: str) -> None:
+    """Keep a control's value and a parameter of its owner equal, whichever is changed.
+
+    Panel's own ``link`` fails while HoloViews is being loaded in another thread.
+    """
+    control.param.watch(lambda event: setattr(owner, name, event.new), "value")
+    owner.param.watch(lambda event: setattr(control, "value", event.new), name)
+
+
 def notice(tone: str, title: str, lines: Iterable[str] = (), pre: str = "") -> str:
     """Return a box: ``failure``, ``warning``, ``good`` or ``hint``; every text is escaped."""
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)

@@ -13,7 +13,7 @@ from workbench.widgets import live_events, live_html
 from workbench.widgets.jobs import Job
 from workbench.widgets.live_hub import View
 from workbench.widgets.live_page import Board, Confirm, Deeds, LiveWidget, tick
-from workbench.widgets.look import button, notice, resource
+from workbench.widgets.look import bound, button, notice, resource
 
 LOGS = {"Engine's log": "engine.jsonl", "Printed output": "output.txt"}
 _LOG_LINES = 200
@@ -58,7 +58,7 @@ class NodeMonitor(LiveWidget):
         self._which = pn.widgets.Select(
             name="Show", options=[*live_events.KINDS, *LOGS], width=220, margin=0, stylesheets=style
         )
-        self._which.link(self, value="shows", bidirectional=True)
+        bound(self._which, self, "shows")
         self._still = tick("Hold still", margin=(22, 0, 0, 16))
         gap = {"gap": "12px"}
         side = {"flex": "1 1 420px", "min-width": "0"} | gap
