@@ -25,6 +25,12 @@ def test_every_example_is_python_and_names_what_there_is():
                 assert getattr(widgets, name).__doc__
 
 
+def test_every_widget_has_its_section():
+    for name in widgets.__all__:
+        if name not in ("Widget", "load"):
+            assert f"\n## {name}\n" in PAGE, f"docs/widgets.md has no section {name}"
+
+
 @pytest.mark.slow
 def test_a_widget_of_ones_own_follows_the_run_store(project, monkeypatch):
     monkeypatch.chdir(project.root)
