@@ -354,6 +354,25 @@ def test_secrets_are_in_no_file_and_no_answer(served) -> None:
         assert not any(secret in content for content in everything)
 
 
+def test_a_damaged_store_of_tokens_lets_nobody_in(served) -> None:
+    path = served.project.gateway / "tokens.json"
+    headers = served.headers("read")
+    good = path.read_bytes()
+    try:
+        for damage in (b"", b"{}", b"[]", b'{"tokens": [{"id": "x"}]}', good[:-20]):
+            path.write_bytes(damage)
+            found = problem(served.call("GET", "/nodes", None, headers=headers), 500, "tokens")
+            assert "damaged" in found["detail"]
+    finally:
+        path.write_bytes(good)
+    assert served.call("GET", "/nodes", None, headers=headers).status_code == 200
+    path.rename(path.with_suffix(".away"))
+    try:
+        assert served.call("GET", "/nodes", None, headers=headers).status_code == 401
+    finally:
+        path.with_suffix(".away").rename(path)
+
+
 def test_two_writers_of_tokens_lose_none(served) -> None:
     store = Tokens(served.project)
     before = len(store.list_())

@@ -23,6 +23,7 @@ from tests.conftest import ROOT, make_project
 from workbench.gateway import Rate, Settings, Tokens, build
 from workbench.gateway.app import scope_of
 
+EXAMPLES = int(os.environ.get("WORKBENCH_FUZZ_EXAMPLES", "6"))  # of each call
 OPEN = {"/health", "/login", "/"}
 
 
@@ -98,7 +99,7 @@ CHECKS = [
 
 @schema.exclude(path=["/events"]).exclude(path_regex="^/adapters/.*/check").parametrize()
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), database=None,
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None,
     derandomize=True,
 )  # fmt: skip
 def test_no_call_breaks_the_gateway(api, case) -> None:

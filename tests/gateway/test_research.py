@@ -156,6 +156,7 @@ def test_a_job_is_started_once_for_a_key(served) -> None:
         )
         for _ in range(3)
     ]
+    assert answers[0].headers["location"] == f"/jobs/{answers[0].json()['job_id']}"
     assert {answer.json()["job_id"] for answer in answers} == {answers[0].json()["job_id"]}
     with served.client("research") as client:
         client.jobs.wait(answers[0].json()["job_id"], timeout=60)

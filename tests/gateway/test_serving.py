@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -126,6 +127,15 @@ def test_under_a_path_of_a_proxy(project) -> None:
             assert "Path=/proxy/8765/" in entered.headers["set-cookie"]
 
 
+ROUNDABOUT = (
+    "/dashboard/", "//dashboard", "/./dashboard", "/x/../dashboard", "/static/../dashboard",
+    "/DASHBOARD", "/dashboard%00", "/dashboard%2f", "/%64ashboard", "/dashboard;x", "/dashboard?x",
+    "/dashboard/autoload.js", "/dashboard/metadata", "/dashboard/ws", "/static/js/bokeh.min.js",
+    "/components/x", "/favicon.ico", "http://localhost/dashboard", "/nodes/../dashboard",
+    "/dashboard#x", "/dashboard\\x",
+)  # fmt: skip
+
+
 @pytest.mark.browser
 def test_the_dashboard_is_there_for_whoever_has_the_token(project) -> None:
     from playwright.sync_api import sync_playwright
@@ -137,6 +147,12 @@ def test_the_dashboard_is_there_for_whoever_has_the_token(project) -> None:
         assert "asks for its token" in answer.text
         bearer = {"Authorization": f"Bearer {reader}"}
         assert served.call("GET", "/dashboard", None, headers=bearer).status_code == 403
+        for path in ROUNDABOUT:
+            with socket.create_connection(("127.0.0.1", served.port), timeout=10) as line:
+                head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                line.sendall(f"{head}Authorization: Bearer {reader}\r\n\r\n".encode())
+                status = line.recv(65_536).split(b" ")[1]
+                assert status in (b"403", b"404", b"400", b"307"), (path, status)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 800})

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from workbench.core.project import Project
+from workbench.engine.loading import load
 from workbench.gateway import problems
 from workbench.gateway.audit import Audit
 from workbench.gateway.gate import Gate, Needs
@@ -62,6 +63,7 @@ def build(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(load)  # before threads that end use it
         following = asyncio.create_task(gate.hub.run())
         try:
             yield

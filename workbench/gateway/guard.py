@@ -20,6 +20,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workbench.app.server import refused_page
+from workbench.core.errors import WorkbenchError
 from workbench.gateway.audit import Audit
 from workbench.gateway.meters import Meters
 from workbench.gateway.problems import Problem
@@ -130,6 +131,8 @@ class Guard:
             return self._tokens.verify(text)
         except Refused as error:
             raise _unauthorized(str(error)) from None
+        except (WorkbenchError, OSError) as error:
+            raise Problem(500, f"no token can be looked up: {error}", "tokens") from None
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, problem: Problem) -> None:
         path = self._path(scope)

@@ -16,6 +16,7 @@ from typing import Any
 from workbench.core.errors import InputError, Issue
 from workbench.core.progress import OnProgress, Progress, ShouldStop
 from workbench.core.project import Project
+from workbench.engine.loading import load
 
 _under_way: set[Job[Any]] = set()
 
@@ -66,6 +67,7 @@ class Job[Result]:
 
     def _run(self) -> None:
         try:
+            load()  # not by this thread, which ends
             self.result = self._work(self._heard, self._stop.is_set)
         except InputError as error:
             shown = shortened(error.issues, self._project) if self._project else error.issues

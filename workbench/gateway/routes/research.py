@@ -78,14 +78,16 @@ def routes(gate: Gate) -> APIRouter:
 
     async def begin(request: Request, kind: str, doing: str, work: Any) -> Response:
         """Start a job, once."""
+        headers = {}
 
         async def start(key: str | None, again: bool) -> Answered:  # noqa: ARG001
             started = gate.jobs.start(kind, doing, who(request), work)
             note(request, job=started["job_id"])
+            headers["Location"] = f"{request.scope.get('root_path', '')}/jobs/{started['job_id']}"
             return 202, started
 
         response = await gate.once.answer(request, start)
-        response.headers["Location"] = "/jobs"
+        response.headers.update(headers)
         return response
 
     @router.post(
