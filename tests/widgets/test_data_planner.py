@@ -108,7 +108,7 @@ def button(page, name):
 def test_planned_fetched_cancelled_and_gone_on_with(visit, url, root, venue, gate):
     page = visit(f"{url}/DataPlanner")
     choose(page, "minutes.yaml")
-    expect(page.locator("tbody", has_text=MINUTES)).to_contain_text("binance")
+    expect(page.locator("tbody", has_text=MINUTES).first).to_contain_text("binance")
     expect(tile(page, "Datasets complete")).to_have_text("0 of 1")
     expect(tile(page, "Requests")).to_have_text(NONE)
     assert venue.requests == [], "nobody is asked before it is wanted"
@@ -127,6 +127,7 @@ def test_planned_fetched_cancelled_and_gone_on_with(visit, url, root, venue, gat
     choose(other, "minutes.yaml")
     expect(other.get_by_text(re.compile(rf"{MINUTES} · [1-9][\d,]* "))).to_be_visible()
     button(other, "Cancel").click()
+    other.get_by_text(re.compile("^Stopping|Cancelled: what")).first.wait_for()
     gate.open.set()
     for each in (page, other):
         each.get_by_text("Cancelled: what has arrived stays").wait_for()
@@ -144,7 +145,7 @@ def test_planned_fetched_cancelled_and_gone_on_with(visit, url, root, venue, gat
     assert venue.count("klines") - asked <= (len(whole) - rows) // 1000 + 20
     expect(button(page, "Fetch")).to_be_disabled()
     # What the catalog covers is on the page by itself.
-    line = page.locator(".tabulator-row", has_text=MINUTES)
+    line = page.locator("tbody tr[data-id]", has_text=MINUTES)
     expect(line).to_contain_text(f"{len(whole):,}")
     line.click()
     page.get_by_text("Drag to move").wait_for()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from html import escape
 from typing import Any
@@ -21,7 +21,7 @@ from workbench.study import Study, load
 from workbench.widgets.base import Widget
 from workbench.widgets.datasets import DataView
 from workbench.widgets.jobs import Job
-from workbench.widgets.look import bar, button, failure, html, notice, resource
+from workbench.widgets.look import bar, bound, button, failure, html, notice, resource
 from workbench.widgets.studies import NO_STUDIES, study_files
 
 _CARD = {
@@ -55,6 +55,7 @@ class DataPlanner(Widget):
     """
 
     study: Any = param.Selector(objects=[], doc="The file that is planned.")
+    dataset: Any = param.String(default="", doc="The dataset looked at, ``kind/identity``.")
 
     def __init__(
         self, project: Project | None = None, *, study: str | None = None, dark: bool | None = None
@@ -65,6 +66,7 @@ class DataPlanner(Widget):
         self._watched: Job[FetchResult] | None = None
         self._priced = self._wants = self._confirmed = False
         self._ended = 0
+        self._wishes: list[Callable[[], None]] = []
         style = [resource("controls.css")]
         self._choice = pn.widgets.Select(
             name="Study", options=[], width=240, margin=0, stylesheets=style
@@ -73,18 +75,25 @@ class DataPlanner(Widget):
             name="Most it may cost (USD)", placeholder="the study's budget", width=180, margin=0,
             stylesheets=style,
         )  # fmt: skip
-        self._most.param.watch(lambda _: self._show(), "value")
+        self._most.param.watch(lambda _: self._wish(self._show), "value")
         self._again = pn.widgets.Select(
             name="What is cached", options={"stays": False, "is fetched again": True}, width=150,
             margin=0, stylesheets=style,
         )  # fmt: skip
-        self._again.param.watch(lambda _: self._look(), "value")
-        self._price = button("Plan and price", "default", self._ask, align="end", min_width=120)
-        self._fetch = button("Fetch", "primary", self._start, align="end", min_width=120)
-        self._cancel = button("Cancel", "danger", self._stop, align="end", disabled=True)
+        self._again.param.watch(lambda _: self._wish(self._look), "value")
+        self._price = button(
+            "Plan and price", "default", lambda _: self._wish(self._ask), align="end", min_width=120
+        )
+        self._fetch = button(
+            "Fetch", "primary", lambda _: self._wish(self._start), align="end", min_width=120
+        )
+        self._cancel = button(
+            "Cancel", "danger", lambda _: self._wish(self._stop), align="end", disabled=True
+        )
         self._empty, self._said, self._figures, self._sets = html(), html(), html(), html()
         self._bar = html(min_height=34)
         self._view = DataView(self.project, dark=bool(dark))
+        self._view.param.watch(lambda event: self.param.update(dataset=event.new), "chosen")
         top = pn.FlexBox(
             self._choice, self._most, self._again, pn.Spacer(styles={"flex": "1"}), self._price,
             self._fetch, self._cancel,
@@ -103,7 +112,7 @@ class DataPlanner(Widget):
                 sizing_mode="stretch_width", styles={"gap": "12px"}, margin=0,
             )
         )  # fmt: skip
-        self._choice.link(self, value="study", bidirectional=True)
+        bound(self._choice, self, "study")
         self._list()
         if study:
             self.study = study
@@ -112,10 +121,17 @@ class DataPlanner(Widget):
     async def refresh(self) -> None:
         """Show how far planning and fetching have come, and what the catalog covers since."""
         self._list()
+        while self._wishes:
+            self._wishes.pop(0)()
         if self._asking and self._asking.finished:
             self._planned(self._asking)
         self._follow()
         self._view.follow(str(self._ended))
+
+    def _wish(self, act: Callable[[], None]) -> None:
+        """Do something in the next refresh: what a click changes is then drawn in its turn."""
+        self._wishes.append(act)
+        self._tick()
 
     @property
     def _job(self) -> Job[FetchResult] | None:
@@ -137,8 +153,16 @@ class DataPlanner(Widget):
     def _shade_view(self) -> None:
         self._view.shade(bool(self.dark))
 
+    @param.depends("dataset", watch=True)
+    def _turned_to(self) -> None:
+        self._view.chosen = self.dataset
+
     @param.depends("study", watch=True)
     def _turned(self) -> None:
+        self._plan = None  # of another study
+        self._wish(self._turn)
+
+    def _turn(self) -> None:
         self._said.object, self._watched, self._most.value = "", None, ""
         self._view.mark(self.study or "")
         self._look()
@@ -147,7 +171,7 @@ class DataPlanner(Widget):
         """See what is missing, without asking anybody."""
         self._begin_plan(connect=False)
 
-    def _ask(self, _: Any) -> None:
+    def _ask(self) -> None:
         self._said.object = ""
         self._begin_plan(connect=True)
 
@@ -194,9 +218,9 @@ class DataPlanner(Widget):
         self._show()
         if self._wants:
             self._wants = False
-            self._start(None)
+            self._start()
 
-    def _start(self, _: Any) -> None:
+    def _start(self) -> None:
         """Fetch; what costs money is asked for once more, with its price."""
         if self._job or not self.study:
             return
@@ -225,7 +249,7 @@ class DataPlanner(Widget):
         _fetches[key] = Job(f"Fetching {self.study}", work, project=self.project)
         self._show()
 
-    def _stop(self, _: Any) -> None:
+    def _stop(self) -> None:
         if self._job:
             self._job.cancel()
             self._cancel.disabled = True

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import pandas as pd
 import panel as pn
 import param
 from bokeh.events import Tap
@@ -26,14 +25,16 @@ from workbench.data.picture import Drawn
 from workbench.study import load
 from workbench.widgets.glimpse import GlimpseView
 from workbench.widgets.look import CARD, bar, drawing, failure, html, notice, resource
+from workbench.widgets.rows import Column, Row, Rows
 from workbench.widgets.studies import study_files
 
 NO_STUDY = "None"
 
-NUMBERS = {"Rows": "0,0", "Size": "0.0 b", "Gaps": "0,0"}
-
-_COLUMNS = (
-    "Dataset", "Type", "Source", "First (UTC)", "Last (UTC)", *NUMBERS, "Largest gap (UTC)",
+_COLUMNS: tuple[Column, ...] = (
+    {"label": "Dataset", "wide": True}, {"label": "Type"}, {"label": "Source"},
+    {"label": "First (UTC)", "low": True}, {"label": "Last (UTC)", "low": True},
+    {"label": "Rows", "right": True}, {"label": "Size", "right": True},
+    {"label": "Gaps", "right": True}, {"label": "Largest gap (UTC)", "low": True},
 )  # fmt: skip
 _NO_DATA = (
     '<div class="empty"><h2>No data yet</h2><p>Running a study fetches what it needs. '
@@ -86,9 +87,8 @@ class DataView(pn.viewable.Viewer):
         self._project, self._dark = project, dark
         self._seen: str | None = None
         self._numbers: dict[str, Any] | None = None
-        self._keys: list[str] = []
         self._progress: Progress | None = None
-        self._busy = self._wanted = self._placing = False
+        self._busy = self._wanted = False
         style = [resource("controls.css")]
         self._said, self._bar, self._wrong, self._broken = html(), html(), html(), html()
         self._study = pn.widgets.Select(
@@ -108,14 +108,8 @@ class DataView(pn.viewable.Viewer):
         # Two hundred datasets are taller than a page: they scroll in a window of their own.
         window = CARD | {"max-height": "640px", "overflow-y": "auto"}
         self._map = pn.Column(sizing_mode="stretch_width", margin=0, styles=window, visible=False)
-        self._table = pn.widgets.Tabulator(
-            pd.DataFrame(columns=_COLUMNS),
-            disabled=True, show_index=False, selectable=1, sizing_mode="stretch_width",
-            layout="fit_data_stretch", formatters=_formatters(), theme="simple", margin=0,
-            header_align=dict.fromkeys(NUMBERS, "right"), stylesheets=[resource("table.css")],
-            max_height=480, visible=False,
-        )  # fmt: skip
-        self._table.param.watch(self._click, "selection")
+        self._table = Rows("Datasets", tall=480, columns=list(_COLUMNS), visible=False)
+        self._table.param.watch(self._click, "selected")
         self._glimpse = GlimpseView(project, dark=dark)
         self._column = pn.Column(
             pn.Row(
@@ -224,21 +218,15 @@ class DataView(pn.viewable.Viewer):
         for figure in drawn.figures:
             figure.on_event(Tap, lambda event: self._tap(picture.at(event.y)))
         self._map.objects = [LivePicture(picture, drawn)]
-        self._keys = [each.key for each in sets]
-        self._placing = True
-        try:
-            self._table.value = pd.DataFrame([_row(each) for each in sets], columns=_COLUMNS)
-            self._select()
-        finally:
-            self._placing = False
+        self._table.rows = [_row(each) for each in sets]
+        self._select()
 
     def _tap(self, each: Covered | None) -> None:
         if each and each.files:
             self.chosen = each.key
 
     def _click(self, event: Any) -> None:
-        if not self._placing:
-            self.chosen = self._keys[event.new[0]] if event.new else ""
+        self.chosen = event.new[0] if event.new else ""
 
     @param.depends("chosen", watch=True)
     def _turn(self) -> None:
@@ -248,19 +236,36 @@ class DataView(pn.viewable.Viewer):
 
     def _select(self) -> None:
         """Mark in the table what is looked at."""
-        places = [self._keys.index(self.chosen)] if self.chosen in self._keys else []
-        if self._table.selection != places:
-            self._table.selection = places
+        known = any(row["id"] == self.chosen for row in self._table.rows)
+        marked = [self.chosen] if known else []
+        if known and self._table.selected != marked:
+            self._table.selected = marked
 
 
-def _row(each: Covered) -> dict[str, Any]:
+def _row(each: Covered) -> Row:
     lengths = each.gaps[:, 1] - each.gaps[:, 0]
     largest = each.gaps[lengths.argmax()].tolist() if len(lengths) else None
-    values = (
-        each.identity, each.kind, each.provider, _minute(each.start), _minute(each.end), each.rows,
-        each.size, len(each.gaps) if each.calendar else None, _gap(*largest) if largest else "",
-    )  # fmt: skip
-    return dict(zip(_COLUMNS, values, strict=True))
+    gaps = len(each.gaps) if each.calendar else None
+    gap = _gap(*largest) if largest else ""
+    first, last = _minute(each.start), _minute(each.end)
+    cells = [
+        each.identity, each.kind, each.provider, first, last, f"{each.rows:,}", _size(each.size),
+        NONE if gaps is None else f"{gaps:,}", gap,
+    ]  # fmt: skip
+    values = [
+        each.identity, each.kind, each.provider, first, last, each.rows, each.size, gaps,
+        float(lengths.max()) / 1e9 if largest else None,
+    ]  # fmt: skip
+    return {"id": each.key, "cells": cells, "values": values}
+
+
+def _size(count: float) -> str:
+    """Write a number of bytes."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:,.1f} {unit}" if unit != "B" else f"{count:,.0f} B"
+        count /= 1024
+    return f"{count:,.1f} GiB"
 
 
 def _gap(start: int, end: int) -> str:
@@ -272,12 +277,3 @@ def _gap(start: int, end: int) -> str:
 def _minute(moment: int | None) -> str:
     """Write a time to the minute."""
     return "" if moment is None else iso(moment)[:16].replace("T", " ")
-
-
-def _formatters() -> dict[str, Any]:
-    from bokeh.models.widgets.tables import NumberFormatter
-
-    return {
-        name: NumberFormatter(format=text, nan_format=NONE, null_format=NONE, text_align="right")
-        for name, text in NUMBERS.items()
-    }
