@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from tests.live.market import INSTRUMENTS, Desk, end, make_project
+from tests.live.practice import until
 from workbench import live
 
 KINDS = ("quotes", "trades", "bars")
 UP, DOWN = "1.1010", "1.0990"
+ROLES = ("TP", "SL")
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,26 @@ def test_a_bracket_is_stopped_out_and_its_target_goes(desk: Desk) -> None:
     assert desk.held() == {}
     for kind in KINDS:
         assert statuses(desk, f"s{kind}TP", f"s{kind}SL") == ["canceled", "filled"], kind
+    desk.clear()
+
+
+def test_two_brackets_of_one_position_keep_their_sizes(desk: Desk) -> None:
+    desk.to(3)
+    for kind in KINDS:
+        bracket(desk, INSTRUMENTS[kind], f"near{kind}")
+        bracket(desk, INSTRUMENTS[kind], f"far{kind}", take_profit={"price": "1.1200"})
+    names = [f"{one}{kind}{role}" for one in ("near", "far") for kind in KINDS for role in ROLES]
+
+    def sizes() -> set[int]:
+        orders = desk.orders()
+        return {int(orders[name]["quantity"]) for name in names}
+
+    until(lambda: sizes() == {1000}, "each has its size", 5)
+    desk.to(16)  # the near target is reached: the other bracket's position stays
+    assert desk.held() == {INSTRUMENTS[kind]: 1000 for kind in KINDS}
+    for kind in KINDS:
+        assert statuses(desk, f"near{kind}TP", f"near{kind}SL") == ["filled", "canceled"], kind
+        assert statuses(desk, f"far{kind}TP", f"far{kind}SL") == ["accepted", "accepted"], kind
     desk.clear()
 
 

@@ -81,6 +81,7 @@ class Keeper:
         if ticket.contingency and not self._kept_by_venue(ticket):
             self._keep(ticket)
         if ticket.exits:
+            self._fit(ticket)
             self._protect(ticket)
 
     def drop(self, leg: Leg, reason: str) -> None:
@@ -199,6 +200,19 @@ class Keeper:
             left = record.filled + self._left(ticket)
             if left < record.quantity and self._changeable(leg):
                 self._resize(ticket, leg, left)
+
+    def _fit(self, ticket: Ticket) -> None:
+        """Make exits no larger than what they protect.
+
+        The sandbox makes every exit as large as the whole position when another entry is filled:
+        the first target reached would close what belongs to the other bracket.
+        """
+        left = self._left(ticket)
+        open_ = [leg for leg in ticket.linked if not self._record(leg).closed]
+        units = [self._record(leg).quantity - self._record(leg).filled for leg in open_]
+        # One that fits is enough: the venue that keeps them makes the others as small.
+        if left > 0 and units and min(units) > left and all(map(self._changeable, open_)):
+            self._resize(ticket, open_[0], self._record(open_[0]).filled + left)
 
     def _left(self, ticket: Ticket) -> Decimal:
         """Return what is still to be done of an OUO group, or to be closed of a position."""
