@@ -22,6 +22,7 @@ from workbench.data.coverage_chart import CoverageMap
 from workbench.data.intervals import iso
 from workbench.data.live import LivePicture
 from workbench.data.picture import Drawn
+from workbench.engine import loading
 from workbench.study import load
 from workbench.widgets.glimpse import GlimpseView
 from workbench.widgets.look import CARD, bar, drawing, failure, html, notice, resource
@@ -174,7 +175,8 @@ class DataView(pn.viewable.Viewer):
             self._busy, self._progress, self._bar.object = False, None, ""
 
     def _look(self, name: str) -> _Reading:
-        """Read and draw; in a thread."""
+        """Read and draw; in a thread, which may end."""
+        loading.load()
         folder, wrong, study = self._project.root / "studies", None, None
         try:
             study = None if name == NO_STUDY else load(folder / name)

@@ -14,6 +14,7 @@ from workbench.core.project import Project
 from workbench.data.candles import Preview
 from workbench.data.live import LivePicture
 from workbench.data.picture import Drawn
+from workbench.engine import loading
 from workbench.widgets.look import CARD, bar, drawing, failure, html
 
 _HINT = (
@@ -88,6 +89,7 @@ class GlimpseView(pn.viewable.Viewer):
                 self._progress = progress
 
         def work() -> tuple[Preview, Drawn]:
+            loading.load()
             picture = data.preview(
                 key, self._project, on_progress=heard, should_stop=lambda: key != self._key
             )
