@@ -58,10 +58,14 @@ def test_each_closed_gate_says_what_to_do(project: Project) -> None:
 
     mine = live_study(project, "my-strategy", risk=RISK)
     good = backtest.run(mine, project=project)
+    early = live.flip(good, MAX)
+    assert early.open
     source = project.root / "strategies" / "my_strategy.py"
     source.write_text(source.read_text() + "\n# changed since\n")
     found = {gate.name: gate for gate in gates(mine, good, project)}
     assert "source has changed" in found["strategy"].found
+    with pytest.raises(InputError, match="strategy: the strategy's source has changed"):
+        early.go()
     assert live.nodes(project) == []
 
 

@@ -11,7 +11,7 @@ import httpx
 
 from workbench import adapters, backtest, checks, data
 from workbench.backtest import Run
-from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.errors import InputError, Issue, WorkbenchError
 from workbench.core.project import Project
 from workbench.engine.inspection import source_digest
 from workbench.study import Study
@@ -78,14 +78,19 @@ def gates(
     return found
 
 
+def again(study: Study, run: Run, project: Project) -> list[Gate]:
+    """Look once more at the gates that a changed file would close: study, run, strategy, risk.
+
+    They are looked at in well under a second: whoever launches later than they looked does it.
+    """
+    issues = checks.check(study, project)
+    found = [_study(issues), _run(study, run), _risk(study)]
+    return found if issues else [*found, _strategy(study, run, project)]
+
+
 def _looked_at(study: Study, run: Run, project: Project) -> Iterator[Gate]:
     issues = checks.check(study, project)
-    yield Gate(
-        "study",
-        not issues,
-        "valid" if not issues else "; ".join(map(str, issues)),
-        "" if not issues else "mend what is named: workbench config check STUDY",
-    )
+    yield _study(issues)
     yield _run(study, run)
     if not issues:
         yield _strategy(study, run, project)
@@ -94,6 +99,13 @@ def _looked_at(study: Study, run: Run, project: Project) -> Iterator[Gate]:
     if study.live and not issues:
         practice = study.live.environment == "practice"
         yield from _practice(study, project) if practice else _adapters(study)
+
+
+def _study(issues: list[Issue]) -> Gate:
+    if issues:
+        found = "; ".join(map(str, issues))
+        return Gate("study", False, found, "mend what is named: workbench config check STUDY")
+    return Gate("study", True, "valid")
 
 
 def _run(study: Study, run: Run) -> Gate:

@@ -13,7 +13,7 @@ from typing import Any
 from workbench import backtest, data
 from workbench import study as documents
 from workbench.backtest import Run
-from workbench.checks.gates import Gate, gates
+from workbench.checks.gates import Gate, again, gates
 from workbench.core.errors import InputError, Issue, WorkbenchError
 from workbench.core.files import write_text
 from workbench.core.project import Project
@@ -107,7 +107,9 @@ class Promotion:
             If the node did not start.
 
         """
-        closed = [gate for gate in self.gates if not gate.passed]
+        # A strategy may have been changed since the gates were looked at.
+        looked_at = [*self.gates, *again(self.study, self.run, self.project)]
+        closed = [gate for gate in dict.fromkeys(looked_at) if not gate.passed]
         if closed:
             raise InputError(
                 [Issue(f"{gate.name}: {gate.found}. {gate.remedy}") for gate in closed]
