@@ -50,7 +50,12 @@ def known_of(project: Project, study: Study, before: Known) -> Known:
 def _instruments(project: Project, study: Study) -> list[str]:
     names = {spec.instrument for spec in study.data}
     found = data.list_(project)["datasets"]
-    return sorted(names | {str(item["instrument"]) for item in found})
+    return sorted(names | {_instrument(item["kind"], item["identity"]) for item in found})
+
+
+def _instrument(kind: str, identity: str) -> str:
+    """Return the instrument of a dataset: that of bars stands before their type."""
+    return identity.rsplit("-", 4)[0] if kind == "bars" else identity
 
 
 def _strategies(folder: Path) -> Iterator[str]:
