@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import httpx
@@ -294,7 +295,13 @@ def test_too_many_sockets_are_told_so(served) -> None:
 def test_changes_are_limited_in_rate(served) -> None:
     token = Tokens(served.project).create("eager", ["research"])[1]
     with httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {token}"}) as http:
-        answers = (http.post(f"{served.url}/studies/validate", json={}) for _ in range(2_000))
+
+        def ask(_: int) -> httpx.Response:
+            return http.post(f"{served.url}/studies/validate", json={})
+
+        # Side by side, so that a busy machine is not slower than what is allowed.
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(ask, range(200)))
         last = next(answer for answer in answers if answer.status_code == 429)
         problem(last, 429, "rate")
         assert int(last.headers["retry-after"]) >= 1
