@@ -35,7 +35,7 @@ check: setup ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 lab: setup ## JupyterLab on this project
-	$(BIN)/jupyter lab --notebook-dir=.
+	$(BIN)/workbench lab
 
 dashboard: setup ## The dashboard in a browser
 	$(BIN)/workbench dashboard

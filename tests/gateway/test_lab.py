@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -81,6 +82,38 @@ def test_labs_login_opens_it_and_nothing_else_does(lab) -> None:
     address = f"ws{base.removeprefix('http')}/workbench/events?since=0"
     with connect(address, additional_headers=entry, proxy=None, open_timeout=30):
         pass
+
+
+def test_workbench_lab_has_it_in_the_launcher(project, tmp_path_factory) -> None:
+    home = tmp_path_factory.mktemp("jupyter")
+    folders = {f"JUPYTER_{name}_DIR": str(home) for name in ("CONFIG", "DATA", "RUNTIME")}
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0", "--LabApp.news_url="]
+    with (home / "log.txt").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workbench", "lab", *options, "--IdentityProvider.token=own"],
+            cwd=project.root, env={**os.environ, **folders}, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        late = time.monotonic() + 60
+        while not (found := re.search(r"http://127\.0\.0\.1:(?!0\b)\d+", read(home / "log.txt"))):
+            assert process.poll() is None, read(home / "log.txt")
+            assert time.monotonic() < late, read(home / "log.txt")
+            time.sleep(0.1)
+        with httpx.Client(trust_env=False, timeout=60, base_url=found[0]) as http:
+            http.headers["Authorization"] = "token own"
+            entries = http.get("/server-proxy/servers-info").json()["server_processes"]
+            (entry,) = (each for each in entries if each["name"] == "workbench")
+            assert entry["launcher_entry"]["title"] == "NT Workbench"
+            assert http.get("/workbench/health").status_code == 200
+            names = {each["name"] for each in http.get("/api/contents/notebooks").json()["content"]}
+            assert "01-quickstart.ipynb" in names
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def read(path) -> str:
+    return path.read_text()
 
 
 @pytest.mark.browser

@@ -10,6 +10,7 @@ import click
 
 from workbench.cli.output import emit, json_option, note, progress_bar, say
 from workbench.core.errors import DependencyError, InputError, WorkbenchError
+from workbench.core.files import make_folder, write_text
 from workbench.core.project import MARKER, Project
 
 SHIPPED = ("notebooks", "studies", "strategies")
@@ -105,10 +106,25 @@ def demo(as_json: bool) -> int:
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.pass_context
 def lab(context: click.Context) -> None:
-    """Open JupyterLab on this project; further options are handed to it."""
+    """Open JupyterLab on this project, dashboard and API under its login; options are handed on."""
     project = Project.find()
     program = Path(sys.executable).parent / "jupyter-lab"
     if not program.exists():
         raise DependencyError("JupyterLab is not installed: pip install 'nt-workbench[lab]'")
+    # Beside the user's own settings, which stay as they are; the gateway's token is made in Lab.
+    folder = project.gateway / "lab"
+    make_folder(folder)
+    write_text(folder / "jupyter_server_config.py", _LAB_SETTINGS)
+    known = os.environ.get("JUPYTER_CONFIG_PATH")
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join([str(folder), *([known] if known else [])])
+    os.environ["WORKBENCH_PROJECT"] = str(project.root)
     arguments = [str(program), f"--notebook-dir={project.root}", *context.args]
     os.execv(program, arguments)  # noqa: S606 - it takes this process's place
+
+
+_LAB_SETTINGS = """\
+# Written anew by `workbench lab`.
+from workbench.gateway.lab import proxied
+
+c.ServerProxy.servers = {"workbench": proxied()}  # noqa: F821
+"""
