@@ -4,6 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
+from workbench.app.views import VIEWS
 from workbench.backtest import RunStore
 from workbench.core.project import Project
 
@@ -41,7 +42,15 @@ def drawn(page, count):
 
 
 def turn(page, name):
-    page.locator(".bk-tab").get_by_text(name, exact=True).click()
+    """Turn to a view by the links at the top."""
+    of = {view.label: view.group for view in VIEWS.values()}
+    views = page.get_by_role("navigation", name="Views")
+    views.get_by_role("link", name=of.get(name, name), exact=True).click()
+    if of.get(name, name) != name:
+        parts = page.get_by_role("navigation", name="Parts of this view")
+        link = parts.get_by_role("link", name=name, exact=True)
+        link.click()
+        expect(link).to_have_attribute("aria-current", "page", timeout=20_000)
 
 
 def stored(served):

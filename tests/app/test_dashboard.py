@@ -31,6 +31,7 @@ def served(runs, tmp_path_factory):
 
 def test_runs_and_the_newest_in_full(served, visit, runs):
     page = visit(served.url)
+    turn(page, "Runs")
     shows(row(page).nth(0), "slow.*failed.*fault=on_bar")
     shows(row(page).nth(1), "ema-cross.*done.*fast=20")
     done = stored(served)[2]
@@ -46,6 +47,7 @@ def test_runs_and_the_newest_in_full(served, visit, runs):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_run_with_its_charts(served, visit, runs, scheme):
     page = visit(served.url, scheme=scheme)
+    turn(page, "Runs")
     row(page, "ema-cross", "fast=20").click()
     shows(detail(page), f"ema-cross.*done.*{runs['other']['run_id']}")
     shows(page.locator(".tiles:visible"), "Net profit.*Total return.*Sharpe ratio.*Max drawdown")
@@ -66,6 +68,7 @@ def test_a_run_with_its_charts(served, visit, runs, scheme):
 
 def test_the_report_can_be_downloaded(served, visit, runs, tmp_path):
     page = visit(served.url)
+    turn(page, "Runs")
     row(page, "ema-cross", "fast=20").click()
     shows(detail(page), runs["other"]["run_id"])
     with page.expect_download() as download:
@@ -79,17 +82,22 @@ def test_the_report_can_be_downloaded(served, visit, runs, tmp_path):
 
 def test_two_runs_compared(served, visit, runs):
     page = visit(served.url)
+    turn(page, "Runs")
     row(page, "ema-cross", "fast=20").click()
     shows(detail(page), runs["other"]["run_id"])
     row(page, "ema-cross").nth(1).click(modifiers=["Control"])
     shows(detail(page), "2 runs compared")
     assert min(drawn(page, 1)) > 500
     shows(page.locator("table.compared:visible tr").filter(has_text="fast"), "fast.*20.*10")
-    shows(page.locator("table.compared:visible tr").filter(has_text="Sharpe ratio"), r"\d\.\d\d.*\d\.\d\d")
+    shows(
+        page.locator("table.compared:visible tr").filter(has_text="Sharpe ratio"),
+        r"\d\.\d\d.*\d\.\d\d",
+    )
 
 
 def test_filters(served, visit):
     page = visit(served.url)
+    turn(page, "Runs")
     shows(row(page).nth(0), "slow")
     study, status = (page.locator("select:visible").nth(at) for at in (0, 1))
     study.select_option("ema-cross")
@@ -109,7 +117,7 @@ def test_a_study_that_cannot_run_says_where(served, visit):
     line = next(at for at, text in enumerate(right.splitlines(), 1) if "fast: 10" in text)
     try:
         page = visit(served.url)
-        turn(page, "Run a study")
+        turn(page, "Backtest")
         page.get_by_label("Study").locator("visible=true").select_option("wrong.yaml")
         said = page.locator(".notice.failure:visible")
         shows(said, rf"studies/wrong.yaml cannot be run.*wrong.yaml:{line}: .*fats.*fast")
@@ -129,11 +137,20 @@ def test_an_empty_project_says_what_to_do(tmp_path, visit):
     (root / ".gateway").mkdir(parents=True)
     with serving(root, tmp_path / "log.txt") as dashboard:
         page = visit(dashboard.url)
+        steps = page.locator("ul.checks:visible")
+        shows(steps, "Study.*None in studies/ yet.*Data.*is empty.*Backtest.*Live")
+        steps.get_by_role("button", name="Run a study").click()
+        shows(page.locator(".empty:visible"), "No studies yet.*workbench init")
+        turn(page, "Runs")
         shows(page.locator(".empty:visible"), "No runs yet.*workbench backtest run")
         page.get_by_role("button", name="Run a study").click()
         shows(page.locator(".empty:visible"), "No studies yet.*workbench init")
-        turn(page, "Data")
-        shows(page.locator(".empty:visible"), "No data yet.*workbench data fetch")
+        turn(page, "Plan and catalog")
+        shows(page.locator(".empty:visible").last, "No data yet.*workbench data fetch")
+        for name, text in (("Nodes", "No nodes yet"), ("Go live", "No finished run yet"),
+                           ("Orders", "No nodes yet"), ("Risk", "No nodes yet")):  # fmt: skip
+            turn(page, name)
+            shows(page.locator(".empty:visible"), text)
         page.close()
 
 
@@ -141,6 +158,7 @@ def test_a_store_that_cannot_be_read_is_said(tmp_path, visit):
     root = make_project(tmp_path / "project")
     with serving(root, tmp_path / "log.txt") as dashboard:
         page = visit(dashboard.url)
+        turn(page, "Runs")
         page.locator(".empty:visible").wait_for()
         for path in (root / ".gateway" / "runs").iterdir():
             path.write_bytes(b"not a database" * 100)

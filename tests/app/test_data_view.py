@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.app.conftest import make_project, serving
-from tests.app.support import drawn, row, shows, turn
+from tests.app.support import drawn, row, shows
 from tests.data.market import DAY, MINUTE, ns, walk, write
 from tests.lab import in_lab
 from workbench import data
@@ -101,10 +101,16 @@ def served(tmp_path_factory):
         yield dashboard
 
 
+def opened(visit, served, **how):
+    """Open the view for a study that lacks nothing: it adds nothing to the picture."""
+    page = visit(served.url, **how)
+    page.goto(f"{served.origin}/?view=data&study=ema-cross.yaml")
+    return page
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_map_and_the_table(served, visit, scheme):
-    page = visit(served.url, scheme=scheme)
-    turn(page, "Data")
+    page = opened(visit, served, scheme=scheme)
     titled(page, 0, "3 datasets, 1,002,154 rows")
     assert drawn(page, 1)[0] > 5_000
     shows(row(page, MINUTES), "bars.*binance.*1,000,000.*MiB.*1.*2025-05-02 to 2026-06-06")
@@ -118,8 +124,7 @@ def test_the_map_and_the_table(served, visit, scheme):
 
 
 def test_a_look_at_a_dataset(served, visit):
-    page = visit(served.url)
-    turn(page, "Data")
+    page = opened(visit, served)
     row(page, MINUTES).click()
     titled(page, 1, "BTCUSDT.BINANCE 1-MINUTE-LAST: 1,000,000 bars, each candle")
     coarse = state(page, 1)
@@ -143,15 +148,14 @@ def test_a_look_at_a_dataset(served, visit):
     again = page.url
     page.goto(again)
     titled(page, 1, "BTCUSDT.BINANCE 1-MINUTE-LAST: 1,000,000 bars")
-    expect(page.locator(".tabulator-selected:visible")).to_contain_text(MINUTES)
+    expect(page.locator("tr[aria-selected=true]:visible")).to_contain_text(MINUTES)
     row(page, "ES.XCME").click()
     titled(page, 1, "ES.XCME quotes: 100 quotes")
     page.close()
 
 
 def test_a_row_of_the_map_can_be_clicked(served, visit):
-    page = visit(served.url)
-    turn(page, "Data")
+    page = opened(visit, served)
     titled(page, 0, "3 datasets")
     page.mouse.click(*point(page, 0, ns("2010-01-04 00:00:00"), 2))
     titled(page, 1, "AAPL.XNAS 1-DAY-LAST: 2,054 bars")
@@ -160,10 +164,9 @@ def test_a_row_of_the_map_can_be_clicked(served, visit):
 
 
 def test_what_a_study_lacks(served, visit):
-    page = visit(served.url)
-    turn(page, "Data")
+    page = opened(visit, served)
     titled(page, 0, "3 datasets")
-    select = page.get_by_label("Missing for study")
+    select = page.get_by_label("Study", exact=True)
     select.select_option("wider.yaml")
     told(page, 0, ns("2004-01-01 00:00:00"), 2, "wanted by the study")
     wrong = served.root / "studies" / "wrong.yaml"
@@ -171,7 +174,7 @@ def test_what_a_study_lacks(served, visit):
     try:
         page.get_by_role("button", name="Read again").click()
         select.select_option("wrong.yaml")
-        shows(page.locator(".notice.failure:visible"), "What wrong.yaml lacks cannot be told.*data")
+        shows(page.locator(".notice.failure:visible"), "wrong.yaml.*data")
         assert state(page, 0)["title"].startswith("3 datasets")
     finally:
         wrong.unlink()
@@ -179,16 +182,14 @@ def test_what_a_study_lacks(served, visit):
 
 
 def test_a_dataset_that_is_not_there_is_said(served, visit):
-    page = visit(served.url)
-    turn(page, "Data")
+    page = opened(visit, served)
     page.goto(f"{served.origin}/?tab=data&dataset={quote('bars/NOT.THERE', safe='')}")
     shows(page.locator(".notice.failure:visible"), "bars/NOT.THERE cannot be shown.*no dataset")
     page.close()
 
 
 def test_a_broken_file_is_named_and_marked(served, visit):
-    page = visit(served.url)
-    turn(page, "Data")
+    page = opened(visit, served)
     folder = Project(served.root).catalog / "data" / "quotes" / "ES.XCME"
     broken = folder / file_name((START + DAY, START + 2 * DAY))
     broken.write_bytes(b"PAR1 and no more")

@@ -26,7 +26,7 @@ def served(tmp_path_factory):
 def test_a_run_from_the_page(served, visit):
     before = len(stored(served))
     page = visit(served.url)
-    turn(page, "Run a study")
+    page.goto(f"{served.origin}/?view=backtest")
     page.get_by_label("Study").locator("visible=true").select_option("ema-cross.yaml")
     page.get_by_label("slow").fill("100")
     page.get_by_label("slow").press("Enter")
@@ -51,7 +51,7 @@ def test_a_run_from_the_page(served, visit):
 
 def test_a_run_is_watched_and_cancelled_where_it_was_started(served, visit):
     page = visit(served.url)
-    turn(page, "Run a study")
+    page.goto(f"{served.origin}/?view=backtest")
     page.get_by_label("Study").locator("visible=true").select_option("slow.yaml")
     page.get_by_label("fault").wait_for()
     page.get_by_role("button", name="Run", exact=True).click()
@@ -67,6 +67,7 @@ def test_a_run_is_watched_and_cancelled_where_it_was_started(served, visit):
 def test_a_run_of_another_process_is_watched_and_cancelled(served, visit):
     selected = run(served.root, "studies/ema-cross.yaml", "-p", "fast=20")["run_id"]
     page = visit(served.url)
+    turn(page, "Runs")
     shows(detail(page), selected)
     arguments = command("backtest", "run", "studies/slow.yaml", "--json")
     other = subprocess.Popen(arguments, cwd=served.root, stdout=subprocess.PIPE, text=True)
@@ -90,6 +91,7 @@ def test_a_run_of_another_process_is_watched_and_cancelled(served, visit):
 def test_hostile_text_is_only_text(served, visit):
     done = run(served.root, "studies/slow.yaml", "-p", f"fault={HOSTILE}")
     page = visit(served.url)
+    turn(page, "Runs")
     shows(detail(page), done["run_id"])
     cell = row(page).nth(0).locator("td").nth(3)
     shows(cell, re.escape(f"fault={HOSTILE}"))
@@ -106,7 +108,7 @@ def test_a_server_that_is_gone_is_said(tmp_path, browser):
     page = browser.new_page()
     with serving(root, tmp_path / "log.txt") as dashboard:
         page.goto(dashboard.url)
-        page.locator(".empty:visible").wait_for()
+        page.locator("ul.checks").wait_for()
         assert page.locator("#lost").is_hidden()
         dashboard.process.kill()
         dashboard.process.wait()

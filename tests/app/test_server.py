@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.app.conftest import command, make_project, serving
+from tests.app.support import turn
 from tests.conftest import ROOT
 from workbench.app import server
 from workbench.backtest import RunStore
@@ -135,7 +136,7 @@ def test_the_end_of_the_server_cancels_its_runs(tmp_path, visit):
     store = RunStore(Project(root))
     with serving(root, tmp_path / "log.txt") as dashboard:
         page = visit(dashboard.url)
-        page.locator(".bk-tab").get_by_text("Run a study").click()
+        turn(page, "Backtest")
         page.get_by_label("Study").locator("visible=true").select_option("slow.yaml")
         page.get_by_label("fault").wait_for()
         page.get_by_role("button", name="Run", exact=True).click()
@@ -171,7 +172,7 @@ def test_panel_serve(tmp_path, visit, inside):
             time.sleep(0.1)
         page = visit(f"http://127.0.0.1:{port}/dashboard")
         if inside:
-            page.get_by_text("No runs yet").wait_for()
+            page.get_by_text("No run yet").wait_for()
         else:
             page.get_by_text("The dashboard cannot be shown").wait_for()
             page.get_by_text("workbench init DIR").wait_for()

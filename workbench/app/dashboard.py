@@ -6,86 +6,165 @@ selected stands in the page's address.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import panel as pn
 import param
 
+from workbench.app.links import Links
+from workbench.app.views import GROUPS, OLD_TABS, VIEWS, named
 from workbench.core.project import Project
-from workbench.widgets.backtest_runner import BacktestRunner
-from workbench.widgets.datasets import DataView
+from workbench.widgets.base import Widget
 from workbench.widgets.look import THEME_COOKIE, failure, html, resource
-from workbench.widgets.run_explorer import RunExplorer
 
-TICK_MS = 1_000
-
-TABS = ("runs", "run", "data")
+KEYS = tuple(dict.fromkeys(key for view in VIEWS.values() for key in view.keys))
 
 
 class Dashboard(pn.viewable.Viewer):
-    """The dashboard of one project, for one page.
+    """The dashboard of one project, for one page. A view is made when it is first opened.
 
     Parameters
     ----------
     project
-        Whose studies, runs and data.
+        Whose studies, data, runs and nodes.
     dark
-        Whether charts are drawn for a dark page.
+        Whether it is drawn for a dark page.
+    query
+        That of the page's address: names and values.
 
     """
 
-    tab: Any = param.Selector(default=TABS[0], objects=list(TABS), doc="Which view is in front.")
-    selected = param.String(default="", doc="Ids of the runs shown, with commas between them.")
+    view: Any = param.Selector(default="overview", objects=list(VIEWS), doc="What is in front.")
+    study = param.String(doc="The study shown, a file's name in ``studies/``.")
+    dataset = param.String(doc="The dataset looked at, ``kind/identity``.")
+    adapter = param.String(doc="The adapter shown.")
+    sweep = param.String(doc="Id of the sweep shown.")
+    runs = param.String(doc="Ids of the runs shown, with commas between them.")
+    run = param.String(doc="Id of the run that goes live.")
+    node = param.String(doc="Name of the node shown.")
 
-    def __init__(self, project: Project, *, dark: bool) -> None:
+    def __init__(
+        self, project: Project, *, dark: bool, query: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.runs = RunExplorer(project, dark=dark, on_new=self._to_launch)
-        self.launch = BacktestRunner(project, dark=dark, on_open=self._open)
-        self.data = DataView(project, dark=dark, on_new=self._to_launch)
-        views = (self.runs, self.launch, self.data)
+        self.project, self.dark = project, dark
+        self._made: dict[str, Widget] = {}
         # A hidden view would still take its room: only the one in front is there.
-        self._fronts = [
-            pn.Column(view, sizing_mode="stretch_width", margin=0, visible=not at)
-            for at, view in enumerate(views)
-        ]
-        self._tabs = pn.Tabs(
-            *zip(("Runs", "Run a study", "Data"), self._fronts, strict=True),
-            sizing_mode="stretch_width",
-            stylesheets=[resource("controls.css")],
+        self._fronts = {
+            name: pn.Column(sizing_mode="stretch_width", margin=0, visible=False) for name in VIEWS
+        }
+        self._latest = {group: named(group.lower()) for group in GROUPS}
+        self.links = Links(
+            "Views", self._to_group, self.follow, css_classes=["views"],
+            items=[
+                {"name": group, "label": group, "address": f"view={self._latest[group]}"}
+                for group in GROUPS
+            ],
+        )  # fmt: skip
+        self._parts = Links(
+            "Parts of this view", self.go, css_classes=["parts"], sizing_mode="stretch_width"
         )
-        self._tabs.param.watch(self._turned, "active")
-        self.runs.param.watch(self._chosen, "chosen")
-        self._follow()
+        self._open()
+        self.follow(urlencode(query or {}))
 
     def __panel__(self) -> Any:
-        return pn.Column(self._tabs, sizing_mode="stretch_width", margin=0)
+        return pn.Column(
+            self._parts, *self._fronts.values(), sizing_mode="stretch_width", margin=0,
+            styles={"gap": "0"},
+        )  # fmt: skip
 
-    def tick(self) -> None:
-        """Bring the view of data up to date; the others see to themselves."""
-        if self.tab == "data":
-            self.data.follow(self.runs.newest)
+    def go(self, view: str, **shown: str) -> None:
+        """Turn to a view and show something in it.
 
-    @param.depends("tab", "selected", watch=True)
-    def _follow(self) -> None:
-        """Show what the page's address asks for."""
-        self._tabs.active = TABS.index(self.tab)
-        for name, front in zip(TABS, self._fronts, strict=True):
-            front.visible = name == self.tab
-        self.runs.chosen = [one for one in self.selected.split(",") if one]
+        Parameters
+        ----------
+        view
+            A name of `workbench.app.views.VIEWS`.
+        shown
+            What is shown there: ``study``, ``dataset``, ``adapter``, ``sweep``, ``runs``, ``run``,
+            ``node``.
 
-    def _turned(self, event: Any) -> None:
-        self.tab = TABS[event.new]
+        """
+        # Together: what is chosen is shown by the view that is turned to, not by the one before.
+        self.param.update(view=view, **shown)
 
-    def _chosen(self, event: Any) -> None:
-        self.selected = ",".join(event.new)
+    def follow(self, query: str) -> None:
+        """Show what a query of the page's address asks for."""
+        given = dict(parse_qsl(query.removeprefix("?")))
+        wanted = {key: given[key] for key in KEYS if key in given}
+        name = given.get("view") or OLD_TABS.get(given.get("tab", ""), "")
+        self.go(named(name), **wanted)
 
-    def _to_launch(self) -> None:
-        self.tab = "run"
+    def _to_group(self, group: str) -> None:
+        if group in self._latest and VIEWS[self.view].group != group:
+            self.go(self._latest[group])
 
-    def _open(self, run_id: str) -> None:
-        """Show a run in front."""
-        self.selected, self.tab = run_id, "runs"
+    @param.depends("view", *KEYS, watch=True)
+    def _open(self) -> None:
+        """Bring the view in front, made if it is not; hand it what is to be shown."""
+        view = VIEWS[self.view]
+        widget = self._made.get(view.name) or self._make(view.name)
+        for name, front in self._fronts.items():
+            front.visible = name == view.name
+            if name in self._made:
+                self._made[name].active = name == view.name
+        self._latest[view.group] = view.name
+        for key, attribute in view.keys.items():
+            if widget is not None and getattr(self, key):
+                _hand(widget, attribute, getattr(self, key))
+        self.links.current = view.group
+        self._parts.param.update(
+            items=[
+                {"name": one.name, "label": one.label, "address": f"view={one.name}"}
+                for one in VIEWS.values()
+                if one.group == view.group
+            ],
+            current=view.name,
+        )
+        self._parts.visible = len(self._parts.items) > 1
+        self._write()
+
+    def _make(self, name: str) -> Widget | None:
+        view, front = VIEWS[name], self._fronts[name]
+        try:
+            widget = view.make(self)
+        except Exception as error:  # the others can be used all the same
+            front.objects = [html(failure(error, f"{view.label} cannot be shown"))]
+            return None
+        self._made[name] = widget
+        for key, attribute in view.keys.items():
+            if getattr(self, key):
+                _hand(widget, attribute, getattr(self, key))
+            widget.param.watch(lambda event, key=key: self._told(name, key, event.new), attribute)
+        if name == "flip":
+            widget.param.watch(lambda event: self.param.update(node=event.new), "launched")
+        front.objects = [widget]
+        return widget
+
+    def _told(self, view: str, key: str, value: Any) -> None:
+        """Take over what was chosen in the view in front."""
+        if view == self.view:
+            text = ",".join(value) if isinstance(value, list) else str(value or "")
+            self.param.update(**{key: text})
+
+    def _write(self) -> None:
+        """Write what is shown into the address."""
+        shown = {key: getattr(self, key) for key in VIEWS[self.view].keys}
+        parts = {"view": self.view} | {key: value for key, value in shown.items() if value}
+        self.links.address = urlencode(parts)
+
+
+def _hand(widget: Any, attribute: str, text: str) -> None:
+    """Have a widget show something, where it knows of it and nothing is lost by that."""
+    known = widget.param[attribute]
+    value: Any = [one for one in text.split(",") if one] if isinstance(known, param.List) else text
+    unsaved = getattr(widget, "changed", False)
+    strange = isinstance(known, param.Selector) and value not in known.objects
+    if not unsaved and not strange and getattr(widget, attribute) != value:
+        setattr(widget, attribute, value)
 
 
 def page(project: Project | None = None) -> Any:
@@ -93,30 +172,32 @@ def page(project: Project | None = None) -> Any:
     cookies = pn.state.cookies or {}
     dark = cookies.get(THEME_COOKIE) == "dark"
     theme = "dark" if dark else "default"
-    pn.extension("tabulator", theme=theme, design="native")
-    where = ""
+    pn.extension(theme=theme, design="native")
+    query = {
+        name: values[-1].decode(errors="replace")
+        for name, values in pn.state.session_args.items()
+        if values
+    }
+    where, name, links = "", "", html()
     try:
         project = project or Project.find()
-        where = str(project.root)
-        dashboard = Dashboard(project, dark=dark)
+        where, name = str(project.root), project.root.name
+        dashboard = Dashboard(project, dark=dark, query=query)
         body: Any = dashboard
-        pn.state.add_periodic_callback(dashboard.tick, TICK_MS)
-        pn.state.onload(dashboard.tick)
-        if pn.state.location:
-            pn.state.location.sync(dashboard, {"tab": "tab", "selected": "runs"})
-            pn.state.location.sync(dashboard.data, {"chosen": "dataset"})
+        links = dashboard.links
     except Exception as error:  # the page would be a spinner that never ends
         body = html(failure(error, "The dashboard cannot be shown"))
     template = pn.Template(
         (Path(__file__).parent / "page.html").read_text(),
         theme=pn.theme.DarkTheme if dark else pn.theme.DefaultTheme,
         design=pn.theme.Native,
-        location=True,
     )
     page_css = (Path(__file__).parent / "page.css").read_text()
     template.add_variable("css", resource("palette.css") + page_css)
     template.add_variable("cookie", THEME_COOKIE)
     template.add_variable("project", where)
+    template.add_variable("name", name)
+    template.add_panel("links", links)
     template.add_panel("body", pn.panel(body))
     return template
 

@@ -81,6 +81,9 @@ class Widget(pn.viewable.Viewer):
     """
 
     dark: Any = param.Boolean(default=False, doc="Whether it is drawn for a dark page.")
+    active: Any = param.Boolean(
+        default=True, doc="Whether it is kept up to date; false while another tab is in front."
+    )
 
     def __init__(self, project: Project | None = None, *, dark: bool | None = None) -> None:
         super().__init__(dark=bool(dark))  # type: ignore[no-untyped-call]
@@ -154,7 +157,7 @@ class Widget(pn.viewable.Viewer):
 
     def _tick(self) -> None:
         # The page takes no click while a periodic callback runs: it only starts the work.
-        if not self._busy:
+        if self.active and not self._busy:
             self._busy = True
             pn.state.execute(self._update)
 

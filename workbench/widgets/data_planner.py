@@ -21,13 +21,9 @@ from workbench.study import Study, load
 from workbench.widgets.base import Widget
 from workbench.widgets.datasets import DataView
 from workbench.widgets.jobs import Job
-from workbench.widgets.look import bar, bound, button, failure, html, notice, resource
+from workbench.widgets.look import CARD, bar, bound, button, failure, html, notice, resource
 from workbench.widgets.studies import NO_STUDIES, study_files
 
-_CARD = {
-    "background": "var(--paper)", "border": "1px solid var(--rule)", "border-radius": "10px",
-    "padding": "12px 14px", "gap": "12px",
-}  # fmt: skip
 _MOST_SPANS = 3
 
 type Priced = tuple[Plan, Study]
@@ -101,7 +97,7 @@ class DataPlanner(Widget):
         )  # fmt: skip
         self._card = pn.Column(
             self._figures, self._sets, self._bar, self._said,
-            sizing_mode="stretch_width", margin=0, styles=_CARD,
+            sizing_mode="stretch_width", margin=0, styles=CARD | {"gap": "12px"},
         )  # fmt: skip
         self._upper = pn.Column(
             top, self._card, sizing_mode="stretch_width", styles={"gap": "12px"}, margin=0
@@ -401,7 +397,7 @@ def _sets(datasets: Sequence[DatasetPlan], *, priced: bool) -> str:
             + "</tr>"
         )
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 

@@ -75,7 +75,8 @@ def table(heads: Sequence[str], rows: Iterable[str], kind: str = "", label: str 
     named = f' aria-label="{escape(label)}"' if label else ""
     body = "".join(rows)
     return (
-        f'<div class="scroll"><table class="{kind}"{named}><thead><tr>{cells}</tr></thead>'
+        f'<div class="scroll" tabindex="0">'
+        f'<table class="{kind}"{named}><thead><tr>{cells}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 

@@ -151,8 +151,27 @@ class Deeds(pn.viewable.Viewer):
         pn.state.execute(follow)
 
 
+class Escape(JSComponent):
+    """Calls `on_escape` when the key is pressed, while it is on."""
+
+    on_now = param.Boolean(default=False, doc="Whether it is listened to.")
+
+    _esm = resource("escape.js")
+
+    def __init__(self, on_escape: Callable[[], None]) -> None:
+        super().__init__(width=0, height=0, margin=0)  # type: ignore[no-untyped-call]
+        self._on_escape = on_escape
+
+    def _handle_msg(self, _: Any) -> None:
+        if self.on_now:
+            self._on_escape()
+
+
 class Confirm(pn.viewable.Viewer):
-    """Asks before something that cannot be undone; takes no room while it does not."""
+    """Asks before something that cannot be undone; takes no room while it does not.
+
+    Escape takes the question back.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -162,6 +181,7 @@ class Confirm(pn.viewable.Viewer):
         )
         self._yes = button("Yes", "danger", self._agree, align="end")
         self._no = button("No, leave it", "default", lambda _: self.close(), align="end")
+        self._escape = Escape(self.close)
         self._phrase: str | None = None
         self._then: Callable[[], None] = lambda: None
         self._typed.param.watch(self._hear, "value_input")
@@ -177,6 +197,8 @@ class Confirm(pn.viewable.Viewer):
                 "border": "1px solid var(--bad-edge)", "border-radius": "10px",
             },
         )  # fmt: skip
+        self._box.param.watch(lambda event: self._escape.param.update(on_now=event.new), "visible")
+        self._box.append(self._escape)
 
     def __panel__(self) -> Any:
         return self._box

@@ -236,7 +236,10 @@ def _compared(runs: Sequence[Run], dark: bool) -> list[Any]:
         for name, values in zip(table.index, table.to_numpy().tolist(), strict=True)
     )
     body = f"<thead><tr><th></th>{heads}</tr></thead><tbody>{rows}</tbody>"
-    return [*parts, f'<div class="scroll"><table class="compared">{body}</table></div>']
+    return [
+        *parts,
+        f'<div class="scroll" tabindex="0"><table class="compared">{body}</table></div>',
+    ]
 
 
 def _head(runs: Sequence[Run], missing: Sequence[str]) -> str:

@@ -98,7 +98,8 @@ class Versions(pn.viewable.Viewer):
         more = f"<p class='muted'>and {len(changes) - _MOST} more</p>" if changes[_MOST:] else ""
         head = f"<th>Value</th><th>Version {self._select.value}</th><th>Now</th>"
         return (
-            f'<div class="scroll"><table class="compared"><thead><tr>{head}</tr></thead>'
+            f'<div class="scroll" tabindex="0">'
+            f'<table class="compared"><thead><tr>{head}</tr></thead>'
             f"<tbody>{rows}</tbody></table></div>{more}"
         )
 
