@@ -7,7 +7,14 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["01-quickstart.ipynb", "02-data.ipynb", "04-go-live.ipynb", "backtest.ipynb"]
+    "name",
+    [
+        "01-quickstart.ipynb",
+        "02-data.ipynb",
+        "04-go-live.ipynb",
+        "05-workbench.ipynb",
+        "backtest.ipynb",
+    ],
 )
 def test_a_shipped_notebook_passes_nbval(project, name) -> None:
     process = subprocess.run(

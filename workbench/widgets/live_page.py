@@ -286,7 +286,7 @@ class LiveWidget(Widget):
         )  # fmt: skip
         self._empty = html()
         self._select.param.watch(self._chosen, "value")
-        if node:
+        with param.parameterized.discard_events(self):  # there is nothing to draw it in yet
             self.node = node
 
     def draw(self, view: View) -> None:
