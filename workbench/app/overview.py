@@ -26,6 +26,8 @@ MOST_RUNS = 10
 MOST_SWEEPS = 6
 MOST_ALERTS = 8
 
+_CUT = "width: 100%; max-width: 0; min-width: 160px; overflow: hidden; text-overflow: ellipsis"
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -218,13 +220,13 @@ def _runs(runs: Sequence[Run]) -> str:
         rows.append(
             f'<tr data-key="{escape(run.id)}"><th scope="row" class="left"><button '
             f'data-pick="run:{escape(run.id)}" title="{escape(run.id)}">{escape(run.name)}</button>'
-            f'</th><td class="left">{begun}</td>'
-            f'<td class="left">{live_html.badge(run.status, run.status + share)}</td>'
-            f'<td class="words">{escape(params) or NONE}</td>'
+            f'</th><td class="left">{live_html.badge(run.status, run.status + share)}</td>'
             f"<td>{written(run.statistics.get('total_return'), 'percent', sign=True)}</td>"
-            f"<td>{written(run.statistics.get('sharpe'), 'ratio')}</td></tr>"
+            f"<td>{written(run.statistics.get('sharpe'), 'ratio')}</td>"
+            f'<td class="left">{begun}</td><td class="left" style="{_CUT}" '
+            f'title="{escape(params)}">{escape(params) or NONE}</td></tr>'
         )
-    heads = ("<Study", "<Started (UTC)", "<Status", "<Parameters", "Return", "Sharpe")
+    heads = ("<Study", "<Status", "Return", "Sharpe", "<Started (UTC)", "<Parameters")
     shown = (
         table(heads, rows, label="Newest runs")
         if rows
