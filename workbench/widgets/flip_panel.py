@@ -81,9 +81,13 @@ class FlipPanel(Widget):
         self._seen: list[Gate] = []
         self._launching: tuple[str, float] | None = None
         style: dict[str, Any] = {"margin": 0, "stylesheets": [resource("controls.css")]}
-        self._runs = pn.widgets.Select(name="Run", options=[], width=420, **style)
+        self._runs = pn.widgets.Select(name="Run", options=[], styles=_wide(420), **style)
         self._where = pn.widgets.Select(
-            name="Where it goes live", options=WHERE, value="study", width=380, **style
+            name="Where it goes live",
+            options=WHERE,
+            value="study",
+            styles=_wide(380),
+            **style,
         )
         self._section = pn.widgets.TextAreaInput(
             name="The study's live section (YAML)", value=_EXAMPLE, rows=5, visible=False,
@@ -99,15 +103,17 @@ class FlipPanel(Widget):
         self._launches = Work(self.project, on_turn=self._turn)
         self._steps = Board()
         self._empty = html()
-        gap = {"gap": "10px", "flex-wrap": "wrap"}
+        line: dict[str, Any] = {
+            "gap": "10px", "align_items": "flex-end", "margin": 0, "sizing_mode": "stretch_width",
+        }  # fmt: skip
         self._form = pn.Column(
-            pn.Row(self._who, self._name, self._phrase, self._launch, margin=0, styles=gap),
+            pn.FlexBox(self._who, self._name, self._phrase, self._launch, **line),
             self._means, self._launches, self._steps,
             margin=0, sizing_mode="stretch_width", styles=CARD | {"gap": "12px"}, visible=False,
         )  # fmt: skip
         self._all = pn.Column(
             pn.Column(
-                pn.Row(self._runs, self._where, self._check, margin=0, styles=gap),
+                pn.FlexBox(self._runs, self._where, self._check, **line),
                 self._section, self._checking,
                 margin=0, sizing_mode="stretch_width", styles=CARD | {"gap": "12px"},
             ),
@@ -265,6 +271,10 @@ class FlipPanel(Widget):
         self._launching = None
         self.launched = node.id
         self._launches.say(notice("good", f"{node.id} is running", [_following(node)]))
+
+
+def _wide(most: int) -> dict[str, str]:
+    return {"flex": "1 1 260px", "max-width": f"{most}px"}
 
 
 def _following(node: Node) -> str:

@@ -68,17 +68,19 @@ class RiskPanel(LiveWidget):
         self._set = button("Set the limit", "primary", self._do_set, align="end")
         self._remove = button("Remove …", "danger", self._ask_remove, align="end")
         self._limit.param.watch(lambda _: self._offer_value(), "value")
-        gap = {"gap": "10px", "align-items": "flex-end", "flex-wrap": "wrap"}
+        line: dict[str, Any] = {
+            "gap": "10px", "align_items": "flex-end", "margin": 0, "sizing_mode": "stretch_width",
+        }  # fmt: skip
         self.place(
-            pn.Row(self._select, self._who, self._reason, margin=0, styles=gap),
+            pn.FlexBox(self._select, self._who, self._reason, **line),
             self._banner,
-            pn.Row(
-                self._halt, self._resume, self._flatten, self._alive, pn.HSpacer(), self._switch,
-                margin=0, sizing_mode="stretch_width", styles={"gap": "10px"},
+            pn.FlexBox(
+                self._halt, self._resume, self._flatten, self._alive,
+                pn.Spacer(styles={"flex": "1"}), self._switch, **line,
             ),
             self._confirm, self._deeds, self._limits,
             pn.Column(
-                pn.Row(self._limit, self._value, self._set, self._remove, margin=0, styles=gap),
+                pn.FlexBox(self._limit, self._value, self._set, self._remove, **line),
                 self._changed,
                 margin=0, sizing_mode="stretch_width", styles=CARD | {"gap": "10px"},
             ),
