@@ -10,7 +10,6 @@ from tornado.ioloop import IOLoop
 
 from workbench import widgets
 from workbench.core.project import Project
-from workbench.widgets.base import EXTENSIONS
 
 
 def main(root):
@@ -18,7 +17,7 @@ def main(root):
 
     def page(name):
         def make():
-            pn.extension(*EXTENSIONS, design="native")
+            pn.extension(design="native")
             return getattr(widgets, name)(project)
 
         return make

@@ -15,7 +15,6 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.project import Project
 from workbench.widgets.look import failure, html, resource
 
-EXTENSIONS = ("tabulator", "codeeditor")
 REFRESH_MS = 500
 GROUND = {"background": "var(--page)", "border-radius": "12px", "padding": "16px"}
 
@@ -27,7 +26,7 @@ def load() -> None:
     notebook is to show widgets as soon as it is opened.
     """
     if not pn.extension._loaded:
-        pn.extension(*EXTENSIONS, inline=True, design="native")
+        pn.extension(inline=True, design="native")
 
 
 def in_kernel() -> bool:
