@@ -5,10 +5,23 @@ import re
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from workbench import live
+from workbench.core.errors import WorkbenchError
+
 RISK = {
     "max_orders": "100/1s", "max_notional_per_order": "250000 USD", "max_drawdown": "50%",
     "max_position": {"AAPL.XNAS": 5000},
 }  # fmt: skip
+
+
+def end_nodes(project):
+    """End what a test has left running; one stopped by a signal ends when it is killed too."""
+    for node in live.nodes(project):
+        if node.state().get("pid"):
+            try:
+                node.kill()
+            except WorkbenchError:
+                assert not node.running
 
 
 def press(page, name):

@@ -10,10 +10,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.live.conftest import live_study
-from tests.widgets.live_support import RISK, faults, press, said
+from tests.widgets.live_support import RISK, end_nodes, faults, press, said
 from tests.widgets.support import serving_widgets
 from workbench import live
-from workbench.core.errors import WorkbenchError
 from workbench.core.project import Project
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -37,14 +36,7 @@ def url(project):
 @pytest.fixture(autouse=True)
 def _no_node_stays(project):
     yield
-    for node in live.nodes(project):
-        state = node.state()
-        if state.get("pid"):
-            # One that was stopped by a signal ends when it is killed all the same.
-            try:
-                node.kill()
-            except WorkbenchError:
-                assert not node.running
+    end_nodes(project)
 
 
 @pytest.fixture
