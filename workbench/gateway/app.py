@@ -84,7 +84,6 @@ def build(
         docs_url=None,  # these pages ask outside hosts for their scripts
         redoc_url=None,
         responses=problems.RESPONSES,
-        root_path=settings.root_path,
     )
     problems.install(app, project)
     routers = [module.routes(gate) for module in (studies, research, nodes, orders, events, system)]

@@ -38,6 +38,7 @@ def proxied(
         Names Lab is asked for by, besides this machine's own: a hub's.
 
     """
+    _end_in_order()
     project = project or Project.find()
     token = f"ntw_{secrets.token_hex(6)}_{secrets.token_hex(32)}"
     command = [sys.executable, "-m", "workbench", "gateway", "serve", "--port", "{port}"]
@@ -58,3 +59,21 @@ def proxied(
             "icon_path": str(Path(__file__).with_name("lab.svg")),
         },
     }
+
+
+def _end_in_order() -> None:
+    """Let Ctrl-C and SIGTERM reach Lab once a server of its proxy runs.
+
+    simpervisor, which starts the proxy's servers, takes both signals and raises SystemExit wherever
+    Lab's loop is just then: kernels are not shut down, and a thread of AnyIO's that nobody tells
+    keeps the process for good, every second time in a trial (simpervisor 1.0, AnyIO 4.16).
+    """
+    from jupyter_server.serverapp import ServerApp
+    from simpervisor import atexitasync
+
+    def end(number: int, _frame: object) -> None:
+        for handler in list(atexitasync._handlers):
+            handler(number)
+        ServerApp.instance().stop(from_signal=True)
+
+    atexitasync._handle_signal = end

@@ -55,7 +55,7 @@ def serve(
         Open the dashboard in a browser.
     on_ready
         Called with the address, and with that of the dashboard, which holds a token that is good
-        until the end.
+        until the end. Not called inside JupyterLab, whose log that token has no business in.
 
     Raises
     ------
@@ -74,6 +74,7 @@ def serve(
     # Taken out of the environment: what this process starts does not get it.
     given = os.environ.pop(TOKEN_VARIABLE, None)
     _, text = tokens.passing("jupyterlab" if given else "owner", given)
+    parent = os.getppid()
     listening = _listening(host, port)
     at = listening.getsockname()[1]
     if certificate:
@@ -83,7 +84,7 @@ def serve(
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            if not self.should_exit:
+            if not (self.should_exit or given):
                 name = f"[{host}]" if ":" in host else host
                 scheme = "https" if certificate else "http"
                 base = f"{scheme}://{name}:{at}"
@@ -91,6 +92,11 @@ def serve(
                 on_ready(base, dashboard)
                 if show:
                     webbrowser.open(dashboard)
+
+        async def on_tick(self, counter: int) -> bool:
+            # Lab shut down from its menu, or killed, tells nobody.
+            orphan = bool(given) and os.getppid() != parent
+            return await super().on_tick(counter) or orphan
 
     # Its log of requests would show what an address holds: the audit log does not.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
