@@ -15,6 +15,7 @@ from workbench.study.places import Path as Place
 from workbench.widgets.study_form import new
 
 _ONE_EDIT_SECONDS = 1.2  # keys typed in a row are undone together
+_WRITTEN_SECONDS = 0.1  # a file changed this recently may be half written
 _MOST_UNDONE = 200
 _MEANT = re.compile(r"'([^']+)'(?: in '[^']*')?\. Did you mean '([^']+)'\?")
 _DETAILS: dict[str, Any] = {
@@ -70,9 +71,9 @@ class Draft:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._seen = self._stamp()
         self.base = self.there()
         self.text = self.base or _NEW.format(name=path.stem)
-        self._seen = self._stamp()
         self._past, self._at, self._typed = [self.text], 0, 0.0
 
     @property
@@ -99,6 +100,8 @@ class Draft:
         stamp = self._stamp()
         if stamp == self._seen:
             return False
+        if stamp and 0 <= time.time() - stamp[0] / 1e9 < _WRITTEN_SECONDS:
+            return False  # next time
         self._seen = stamp
         return self.there() != self.base
 
@@ -123,7 +126,8 @@ class Draft:
 
     def reload(self) -> None:
         """Take what the file holds."""
-        self.base, self._seen = self.there(), self._stamp()
+        self._seen = self._stamp()  # before it is read: what is written after that shows
+        self.base = self.there()
         self.change(self.base)
 
     def write(self) -> None:
@@ -131,8 +135,13 @@ class Draft:
         write_text(self.path, self.text)
         self.base, self._seen = self.text, self._stamp()
 
-    def _stamp(self) -> float | None:
-        return self.path.stat().st_mtime if self.path.exists() else None
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        # The size too: the clock of a file system stands still for milliseconds.
+        return found.st_mtime_ns, found.st_size
 
 
 def mended(text: str, path: Place, found: str, meant: str) -> str:
