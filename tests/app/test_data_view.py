@@ -36,8 +36,11 @@ STATE = f"""at => {{ {FIGURES}
   const {{title, x_range, y_range}} = visible[at].model;
   return {{title: title.text, x: [x_range.start, x_range.end], y: [y_range.start, y_range.end]}};
 }}"""
+# Scrolled to in the same breath: a new picture may take its place at any moment.
 POINT = f"""([at, x, y]) => {{ {FIGURES}
-  const view = visible[at], box = view.canvas_view.el.getBoundingClientRect();
+  const view = visible[at];
+  view.el.scrollIntoView({{block: "center", behavior: "instant"}});
+  const box = view.canvas_view.el.getBoundingClientRect();
   return [box.left + view.frame.x_scale.compute(x), box.top + view.frame.y_scale.compute(y)];
 }}"""
 TITLED = f"""([at, text]) => {{ {FIGURES}
@@ -57,7 +60,6 @@ def titled(page, at, text):
 
 def point(page, at, x, y):
     """Return where a point of a figure is on the screen; `x` in nanoseconds."""
-    page.locator(".bk-Figure:visible").nth(at).scroll_into_view_if_needed()
     return page.evaluate(POINT, [at, x / 1e6, y])
 
 
