@@ -146,7 +146,7 @@ def test_downloads_under_faults_end_whole_or_with_a_name(
         stock(server, days)
     monkeypatch.setattr(tardis_api, "ATTEMPTS", 2)
     # At first everything fails, so that a fault stays whatever comes by chance and in which order.
-    server.faults.next(Fault.UNAVAILABLE, times=10 * tardis_api.PARALLEL)
+    server.faults.next(Fault.UNAVAILABLE, times=4 * tardis_api.PARALLEL)
     server.faults.rate = 0.4
     covered: set[str] = set()
     errors: list[str] = []
