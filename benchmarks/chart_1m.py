@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 ROWS = 1_000_000
-BAR_TYPE = "GBP/USD.SIM-1-MINUTE-BID-EXTERNAL"
+BAR_TYPE = "GBP/USD.SIM-1-MINUTE-LAST-EXTERNAL"
 TURNS = 14
 
 _SERVER = """
@@ -58,15 +58,12 @@ server.io_loop.start()
 # Ink is looked for in every frame: the chart's canvas is transparent where nothing is drawn.
 _WATCH = """
 window.inked = new Promise((done) => {
-  const find = (root) => {
-    for (const one of root.querySelectorAll("*")) {
-      if (one.tagName === "CANVAS" && one.width > 300) return one;
-      const deeper = one.shadowRoot && find(one.shadowRoot);
-      if (deeper) return deeper;
-    }
-  };
+  const find = (root, wanted) => [...root.querySelectorAll("*")].flatMap((one) => [
+    ...(one.matches(wanted) ? [one] : []), ...(one.shadowRoot ? find(one.shadowRoot, wanted) : []),
+  ]);
   const look = () => {
-    const canvas = find(document);
+    const figure = find(document, ".bk-Figure")[%(at)s];
+    const canvas = figure && find(figure.shadowRoot, "canvas").find((one) => one.width > 300);
     if (canvas) {
       const width = canvas.width >> 1, height = canvas.height >> 1;
       const pixels = canvas.getContext("2d").getImageData(width >> 1, 0, width, height * 2).data;
@@ -81,9 +78,9 @@ window.inked = new Promise((done) => {
 """
 _ZOOMS = """
 window.zooms = [];
-const walk = (view) => view.model.type === "Figure" ? view
-  : (view.child_views || []).map(walk).find(Boolean);
-const view = Bokeh.index.roots.map(walk).find(Boolean);
+const walk = (view) => view.model.type === "Figure" ? [view]
+  : (view.child_views || []).flatMap(walk);
+const view = Bokeh.index.roots.flatMap(walk)[%(at)s];
 const source = view.model.renderers[0].data_source;
 let begun = 0;
 const painted = (since) => requestAnimationFrame(() => requestAnimationFrame(
@@ -106,7 +103,7 @@ def main(rows: int = ROWS, rounds: int = 3) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / ".gateway").mkdir()
-        _write_bars(root, rows)
+        write_bars(root, rows)
         process = subprocess.Popen(
             [sys.executable, "-c", _SERVER, folder, BAR_TYPE], stdout=subprocess.PIPE, text=True
         )
@@ -122,7 +119,7 @@ def main(rows: int = ROWS, rounds: int = 3) -> dict[str, object]:
                 )
                 for number in range(rounds + 1):  # the first warms the server
                     for name in paints:
-                        found = _visit(browser, f"{address}/{name}", live=name == "preview")
+                        found = visit(browser, f"{address}/{name}", live=name == "preview")
                         sizes[name] = found.received
                         if number:
                             paints[name].append(found.paint)
@@ -157,8 +154,8 @@ class Visit:
     zooms: list[float]
 
 
-def _visit(browser: Any, address: str, *, live: bool) -> Visit:
-    """Open a page and zoom in."""
+def visit(browser: Any, address: str, *, live: bool, at: int = 0) -> Visit:
+    """Open a page and zoom into the figure that is number `at` of it."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(120_000)
     frames: list[int] = []
@@ -166,12 +163,14 @@ def _visit(browser: Any, address: str, *, live: bool) -> Visit:
         "websocket",
         lambda socket: socket.on("framereceived", lambda payload: frames.append(len(payload))),
     )
-    page.add_init_script(_WATCH)
+    page.add_init_script(_WATCH % {"at": at})
     page.goto(address)
     paint = page.evaluate("inked") / 1000
     received = sum(frames)
-    box = page.locator(".bk-Figure").first.bounding_box()
-    page.evaluate(_ZOOMS % {"live": json.dumps(live)})
+    figure = page.locator(".bk-Figure").nth(at)
+    figure.scroll_into_view_if_needed()
+    box = figure.bounding_box()
+    page.evaluate(_ZOOMS % {"live": json.dumps(live), "at": at})
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"])
     if live:
         page.keyboard.down("Control")
@@ -183,7 +182,8 @@ def _visit(browser: Any, address: str, *, live: bool) -> Visit:
     return Visit(paint, received, found)
 
 
-def _write_bars(root: Path, rows: int) -> None:
+def write_bars(root: Path, rows: int) -> None:
+    """Write bars that are made up into the catalog of a project."""
     import numpy as np
 
     from workbench.core.project import Project
