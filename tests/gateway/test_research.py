@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from workbench import live
 from workbench.backtest import RunStore
 from workbench.client import GatewayError
 from workbench.core.errors import Cancelled, InputError
@@ -173,6 +174,42 @@ def test_a_run_goes_live_through_its_gates(served) -> None:
         assert found["environment"] == "sandbox"
         with pytest.raises((InputError, GatewayError)):
             client.nodes.flip(run, {"environment": "sandbx"}, check=True)
+
+
+def test_a_run_is_rehearsed_and_the_rehearsal_cancelled(served) -> None:
+    """A job of whoever may trade; cancelled, nothing of it runs any longer."""
+    with served.client("research") as client:
+        run = client.jobs.wait(client.backtests.run(STUDY, params=SHORT)["job_id"], timeout=60)
+        run_id = run["result"]["run_id"]
+        with pytest.raises(GatewayError, match="needs the scope trade"):
+            client.nodes.rehearse(run_id)
+    with served.client("trade") as client, served.client("research") as other:
+        for wrong in (0, -1, 1e9):
+            with pytest.raises(InputError, match="seconds"):
+                client.nodes.rehearse(run_id, seconds=wrong)
+        with pytest.raises(GatewayError) as caught:
+            client.nodes.rehearse("nothing")
+        assert caught.value.status == 404
+        job = client.nodes.rehearse(run_id, seconds=1)
+        assert (job["kind"], job["who"]) == ("rehearsal", "trade")
+        done = client.jobs.wait(job["job_id"], timeout=90)
+        assert done["result"]["flat"]
+        assert {gate["passed"] for gate in done["known"]["gates"]} == {True}
+
+        job = client.nodes.rehearse(run_id, seconds=300)["job_id"]
+        while client.jobs.get(job)["progress"]["task"] != "Trading":
+            time.sleep(0.1)
+        # Who may only research neither starts one nor ends it; and the other way round.
+        answer = served.call("POST", f"/jobs/{job}/cancel", "research", json={})
+        assert (answer.status_code, "scope trade" in answer.json()["detail"]) == (403, True)
+        swept = other.sweeps.run(STUDY)["job_id"]
+        with pytest.raises(GatewayError, match="needs the scope research"):
+            client.jobs.cancel(swept)
+        other.jobs.cancel(swept)
+        client.jobs.cancel(job)
+        with pytest.raises(Cancelled):
+            client.jobs.wait(job, timeout=60)
+        assert not live.Node(served.project, done["result"]["node_id"]).running
 
 
 def test_adapters_are_listed_and_shown(served) -> None:

@@ -18,6 +18,9 @@ from workbench.study import Study
 from workbench.venue import announce
 from workbench.venue.relisting import relist
 
+GATES = ("study", "run", "strategy", "smoke", "risk", "credentials", "connection")
+"""In the order they are looked at."""
+
 _ANSWER_SECONDS = 5.0
 _SMOKE_SHARE = 10  # a tenth of the data, the newest
 

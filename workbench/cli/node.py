@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from workbench.cli.options import load_study, project_of, study_options
-from workbench.cli.output import emit, json_option, note, say, table
+from workbench.cli.output import emit, json_option, note, progress_bar, say, table
 
 
 @click.group()
@@ -105,10 +105,17 @@ def flip(
 @click.option("--seconds", default=20.0, show_default=True, help="How long it trades.")
 @json_option
 def rehearse(run_id: str, seconds: float, as_json: bool) -> int:
-    """Let a finished RUN trade on a practice venue of its own, then flatten and stop it."""
+    """Let a finished RUN trade on a practice venue of its own, then flatten and stop it.
+
+    Ctrl-C ends node and venue.
+    """
     from workbench import live
 
-    found = live.rehearse(run_id, seconds=seconds, on_flip=show_gates, on_event=show_fill)
+    with progress_bar() as on_progress:
+        found = live.rehearse(
+            run_id, seconds=seconds, on_flip=show_gates, on_event=show_fill,
+            on_progress=on_progress,
+        )  # fmt: skip
     emit(found.to_dict(), as_json, lambda: say_rehearsed(found))
     return 0 if found.flat else 1
 
@@ -219,17 +226,17 @@ def _ended(name: str, known: dict[str, Any], as_json: bool) -> int:
 
 @node.command()
 @_name
-@click.option("--lines", default=50, show_default=True, help="How many, from the end.")
+@click.option(
+    "--lines", type=click.IntRange(min=1), default=50, show_default=True,
+    help="How many, from the end.",
+)  # fmt: skip
 def logs(name: str, lines: int) -> int:
     """Show the end of the engine's log and of what its process printed."""
     from workbench import live
 
-    folder = live.node(name).folder
-    for file in ("engine.jsonl", "output.txt"):
-        path = folder / file
-        if path.exists():
-            for line in path.read_text(errors="replace").splitlines()[-lines:]:
-                say(_log_line(line) if file == "engine.jsonl" else line)
+    for file, found in live.node(name).logs(lines).items():
+        for line in found:
+            say(_log_line(line) if file == "engine.jsonl" else line)
     return 0
 
 

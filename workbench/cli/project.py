@@ -96,7 +96,10 @@ def demo(as_json: bool) -> int:
         say(f"report   {project.relative(page)}  (the best Sharpe ratio)")
     note("")
     note(f"live: {best.id} goes to the practice venue, as it is, through the Bybit clients")
-    rehearsed = live.rehearse(best, on_flip=show_gates, on_event=show_fill)
+    with progress_bar() as on_progress:
+        rehearsed = live.rehearse(
+            best, on_flip=show_gates, on_event=show_fill, on_progress=on_progress
+        )
     if not as_json:
         say_rehearsed(rehearsed)
         say(f"took     {time.monotonic() - began:.0f} s")

@@ -42,6 +42,10 @@ class Nodes(Noun):
         }  # fmt: skip
         return self._post("/nodes/flip", content, once=not check, timeout=_LAUNCH_SECONDS)
 
+    def rehearse(self, run_id: str, *, seconds: float = 20.0) -> Document:
+        """Let a finished run trade on a practice venue of its own for a while; return the job."""
+        return self._post("/nodes/rehearse", {"run_id": run_id, "seconds": seconds}, once=True)
+
     def list(self) -> Iterator[Document]:
         """Yield the nodes, running or not."""
         return self._transport.pages("/nodes", "nodes")

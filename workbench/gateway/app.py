@@ -152,21 +152,21 @@ def _describe(app: FastAPI, calls: list[APIRoute]) -> None:
             }
         }
         for route in calls:
-            if route.include_in_schema and (scope := scope_of(route)):
+            if route.include_in_schema and (scopes := scopes_of(route)):
                 for method in route.methods or ():
                     call = document["paths"][route.path_format][method.lower()]
-                    call["security"] = [{"token": [scope]}]
+                    call["security"] = [{"token": [scope]} for scope in scopes]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def scope_of(route: APIRoute) -> str | None:
-    """Return the scope a route needs, None for one that is open to all."""
+def scopes_of(route: APIRoute) -> tuple[str, ...]:
+    """Return the scopes of which a route needs one; none for one that is open to all."""
     for each in route.dependencies:
         if isinstance(each.dependency, Needs):
-            return each.dependency.scope
-    return None
+            return each.dependency.scopes
+    return ()
 
 
 def _problem_schemas() -> dict[str, Any]:

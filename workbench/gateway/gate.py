@@ -9,13 +9,14 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request
 from fastapi.params import Depends as Dependency
 from pydantic import BaseModel
+from starlette.responses import Response
 
 from workbench.core.project import Project
 from workbench.gateway.audit import Audit
-from workbench.gateway.jobs import Jobs
+from workbench.gateway.jobs import Jobs, Work
 from workbench.gateway.listeners import Hub
 from workbench.gateway.meters import Meters
-from workbench.gateway.once import Once
+from workbench.gateway.once import Answered, Once
 from workbench.gateway.problems import Problem
 from workbench.gateway.rooms import Rooms
 from workbench.gateway.settings import Settings
@@ -38,29 +39,57 @@ class Gate:
 
 
 class Needs:
-    """Lets a call through whose token has a scope."""
+    """Lets a call through whose token has a scope, or one of several."""
 
-    def __init__(self, scope: str) -> None:
-        self.scope = scope
+    def __init__(self, *scopes: str) -> None:
+        self.scopes = scopes
 
     async def __call__(self, request: Request) -> None:
         """Answer 403 where the scope is missing."""
         token: Token = request.state.token
-        if self.scope not in token.allowed:
-            has = ", ".join(token.scopes)
-            message = f"the token '{token.name}' has {has}: this needs the scope {self.scope}"
+        if not token.allowed.intersection(self.scopes):
+            has, wanted = ", ".join(token.scopes), " or ".join(self.scopes)
+            message = f"the token '{token.name}' has {has}: this needs the scope {wanted}"
             raise Problem(403, message, "scope")
 
 
-def needs(scope: str) -> list[Dependency]:
-    """Return what a route's ``dependencies`` are, for a scope."""
-    return [Depends(Needs(scope))]
+def needs(*scopes: str) -> list[Dependency]:
+    """Return what a route's ``dependencies`` are, for a scope, or for one of several."""
+    return [Depends(Needs(*scopes))]
 
 
 def who(request: Request) -> str:
     """Return the name of the token a request came with, as journals note it."""
     token: Token = request.state.token
     return token.name
+
+
+async def begin(
+    gate: Gate, request: Request, kind: str, doing: str, work: Work, scope: str = "research"
+) -> Response:
+    """Start a job, once, and answer with it.
+
+    Parameters
+    ----------
+    gate, request
+        Where, and for whom.
+    kind, doing, work
+        As for `Jobs.start`.
+    scope
+        Who may cancel it.
+
+    """
+    headers = {}
+
+    async def start(key: str | None, again: bool) -> Answered:  # noqa: ARG001
+        started = gate.jobs.start(kind, doing, who(request), work, scope)
+        note(request, job=started["job_id"])
+        headers["Location"] = f"{request.scope.get('root_path', '')}/jobs/{started['job_id']}"
+        return 202, started
+
+    response = await gate.once.answer(request, start)
+    response.headers.update(headers)
+    return response
 
 
 def note(request: Request, **content: Any) -> None:

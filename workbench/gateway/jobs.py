@@ -1,4 +1,4 @@
-"""Long work that a request starts and does not wait for: fetches, backtests, sweeps.
+"""Long work that a request starts and does not wait for: fetches, backtests, sweeps, rehearsals.
 
 A job lives in the gateway's memory; what it makes, a run, a sweep, rows of the catalog, is in the
 project's files. When the gateway ends, its jobs are cancelled.
@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ class JobDocument(BaseModel):
     """A job, as it is now."""
 
     job_id: str
-    kind: str = Field(description="fetch, backtest or sweep")
+    kind: str = Field(description="fetch, backtest, sweep or rehearsal")
     status: str = Field(description="running, cancelling, done, failed or cancelled")
     who: str = Field(description="The token that started it")
     started: float = Field(description="UNIX seconds")
@@ -52,6 +52,7 @@ class Entry:
     id: str
     kind: str
     who: str
+    scope: str
     started: float
     known: Known
     job: work.Job[dict[str, Any]] | None = None
@@ -101,18 +102,22 @@ class Jobs:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._guard = threading.Lock()
 
-    def start(self, kind: str, doing: str, who: str, work_: Work) -> dict[str, Any]:
+    def start(
+        self, kind: str, doing: str, who: str, work_: Work, scope: str = "research"
+    ) -> dict[str, Any]:
         """Start a job and return it.
 
         Parameters
         ----------
         kind, doing
-            ``fetch``, ``backtest``, ``sweep``; and in words.
+            ``fetch``, ``backtest``, ``sweep``, ``rehearsal``; and in words.
         who
             Name of the token.
         work_
             Called in a thread with a mapping for what is known meanwhile, what to tell the
             progress, and what to ask whether to stop.
+        scope
+            Who may cancel it.
 
         Raises
         ------
@@ -124,7 +129,7 @@ class Jobs:
             if sum(entry.running for entry in self._entries.values()) >= _AT_ONCE:
                 message = f"{_AT_ONCE} jobs run already: wait for one, or cancel it"
                 raise Problem(429, message, "jobs", headers={"Retry-After": "5"})
-            entry = Entry(uuid.uuid4().hex[:12], kind, who, time.time(), {})
+            entry = Entry(uuid.uuid4().hex[:12], kind, who, scope, time.time(), {})
 
             def run(on_progress: OnProgress, should_stop: ShouldStop) -> dict[str, Any]:
                 try:
@@ -148,9 +153,12 @@ class Jobs:
         """Return a job; 404 if there is none."""
         return self._entry(name).to_dict(self._project)
 
-    def cancel(self, name: str) -> dict[str, Any]:
-        """Ask a job to stop; return it."""
+    def cancel(self, name: str, allowed: Container[str]) -> dict[str, Any]:
+        """Ask a job to stop; return it. 403 if its scope is not among those `allowed`."""
         entry = self._entry(name)
+        if entry.scope not in allowed:
+            message = f"to cancel a {entry.kind} needs the scope {entry.scope}"
+            raise Problem(403, message, "scope")
         if entry.job is not None:
             entry.job.cancel()
         return entry.to_dict(self._project)

@@ -28,6 +28,7 @@ KILL = "kill"
 JOURNAL = "journal.jsonl"
 ENDED = ("STOPPED", "FAILED", "KILLED", "LOST")
 _ANSWER_SECONDS = 15.0
+_LOOK_SECONDS = 0.02
 _LONGEST_LINE = 2_000  # of a log, on average
 
 
@@ -191,10 +192,16 @@ class Node:
         if known["state"] in ENDED:
             raise WorkbenchError(f"node '{self.id}' does not run: it is {known['state']}")
         (self.folder / KILL).touch()  # so that the supervisor does not start it again
-        if known.get("pid") and _alive(known["pid"], known["engine_born"]):
-            with suppress(ProcessLookupError):
-                os.kill(known["pid"], signal.SIGKILL)
-        return self.wait(ENDED, timeout)
+        late = time.monotonic() + timeout
+        while (known := self.state())["state"] not in ENDED:
+            # Its supervisor may be about to start an engine.
+            if known.get("pid") and _alive(known["pid"], known["engine_born"]):
+                with suppress(ProcessLookupError):
+                    os.kill(known["pid"], signal.SIGKILL)
+            if time.monotonic() > late:
+                raise WorkbenchError(f"node '{self.id}' is {known['state']} after {timeout:g} s")
+            time.sleep(_LOOK_SECONDS)
+        return known
 
     def wait(self, states: tuple[str, ...], timeout: float) -> dict[str, Any]:
         """Wait until it is in one of these states; return what its supervisor said.
@@ -210,7 +217,7 @@ class Node:
             if time.monotonic() > late:
                 message = f"node '{self.id}' is {known['state']} after {timeout:g} s"
                 raise WorkbenchError(message)
-            time.sleep(0.02)
+            time.sleep(_LOOK_SECONDS)
         return known
 
 

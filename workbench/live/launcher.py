@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,19 @@ from filelock import FileLock
 
 from workbench import study as documents
 from workbench.adapters.redaction import child_environment
-from workbench.core.errors import InputError, Issue, StudyError, WorkbenchError
+from workbench.core.errors import Cancelled, InputError, Issue, StudyError, WorkbenchError
 from workbench.core.files import make_folder, write_text
+from workbench.core.progress import ShouldStop, never
 from workbench.core.project import Project
 from workbench.live import redis_server
 from workbench.live.connections import as_listed, connections
-from workbench.live.handle import Node, nodes
+from workbench.live.handle import ENDED, Node, nodes
 from workbench.live.supervisor import BACK_OFF, MAX_RESTARTS
 from workbench.study import Study
 from workbench.study.fields import is_name
 
 _START_SECONDS = 90.0
+_LOOK_SECONDS = 0.02
 
 
 def launch(
@@ -37,6 +40,7 @@ def launch(
     max_restarts: int = MAX_RESTARTS,
     back_off: float = BACK_OFF,
     timeout: float = _START_SECONDS,
+    should_stop: ShouldStop = never,
 ) -> Node:
     """Launch a node for `study` in a supervised process of its own.
 
@@ -58,6 +62,8 @@ def launch(
         Seconds before the first of these; each further pause is twice as long.
     timeout
         Seconds to wait for RUNNING.
+    should_stop
+        Asked until it is RUNNING; True ends it.
 
     Returns
     -------
@@ -70,6 +76,8 @@ def launch(
         If the study cannot go live as it is.
     WorkbenchError
         If another node runs this trader, or this one did not start: with the reason.
+    Cancelled
+        If `should_stop` said so.
 
     """
     project = project or Project.find()
@@ -84,10 +92,27 @@ def launch(
     # Of two launches at once the second finds the first one's node; it must not touch its folder.
     with FileLock(project.gateway / "locks" / f"launch-{node.id}.lock"):
         _begin(node, own, document, {"max_restarts": max_restarts, "back_off": back_off})
-    known = node.wait(("RUNNING", "STOPPED", "FAILED", "KILLED", "LOST"), timeout)
+    try:
+        known = _started(node, timeout, should_stop)
+    except (Cancelled, KeyboardInterrupt):
+        if node.running:
+            node.kill()
+        raise
     if known["state"] != "RUNNING":
         raise WorkbenchError(f"node '{node.id}' did not start: {known['reason']}")
     return node
+
+
+def _started(node: Node, timeout: float, should_stop: ShouldStop) -> dict[str, Any]:
+    """Wait until it is RUNNING or has ended; return what its supervisor said."""
+    late = time.monotonic() + timeout
+    while (known := node.state())["state"] not in ("RUNNING", *ENDED):
+        if should_stop():
+            raise Cancelled(f"the launch of '{node.id}' was cancelled")
+        if time.monotonic() > late:
+            raise WorkbenchError(f"node '{node.id}' is {known['state']} after {timeout:g} s")
+        time.sleep(_LOOK_SECONDS)
+    return known
 
 
 def _begin(node: Node, own: Study, document: Study, options: dict[str, Any]) -> None:
@@ -199,7 +224,11 @@ def _hand_over(request: dict[str, Any]) -> None:
     assert supervisor.stdout is not None
     supervisor.stdin.write(json.dumps(request).encode() + b"\n")
     supervisor.stdin.close()
-    answer = json.loads(supervisor.stdout.readline() or b'{"error": "the supervisor died"}')
+    try:
+        answer = json.loads(supervisor.stdout.readline() or b'{"error": "the supervisor died"}')
+    except KeyboardInterrupt:  # it has started no engine yet
+        supervisor.kill()
+        raise
     supervisor.stdout.close()
     if "error" in answer:
         supervisor.wait()

@@ -16,6 +16,7 @@ from workbench.backtest import Run
 from workbench.checks.gates import Gate, again, gates
 from workbench.core.errors import InputError, Issue, WorkbenchError
 from workbench.core.files import write_text
+from workbench.core.progress import ShouldStop, never
 from workbench.core.project import Project
 from workbench.live.connections import as_listed
 from workbench.live.handle import Node
@@ -86,7 +87,12 @@ class Promotion:
         }
 
     def go(
-        self, *, confirm: str | None = None, who: str | None = None, name: str | None = None
+        self,
+        *,
+        confirm: str | None = None,
+        who: str | None = None,
+        name: str | None = None,
+        should_stop: ShouldStop = never,
     ) -> Node:
         """Launch the node.
 
@@ -98,6 +104,8 @@ class Promotion:
             Their name; default: the user of this machine.
         name
             Of the node; default: the study's.
+        should_stop
+            Asked until it runs; True ends it.
 
         Raises
         ------
@@ -105,6 +113,8 @@ class Promotion:
             If a gate is closed, with what to do about each, or the phrase is another.
         WorkbenchError
             If the node did not start.
+        Cancelled
+            If `should_stop` said so.
 
         """
         # A strategy may have been changed since the gates were looked at.
@@ -117,7 +127,7 @@ class Promotion:
         if self.phrase is not None and confirm != self.phrase:
             raise InputError(Issue(f"to confirm, type exactly: {self.phrase}"))
         manifest = self._manifest(who)
-        node = launch(self.study, self.project, name=name)
+        node = launch(self.study, self.project, name=name, should_stop=should_stop)
         manifest["node_id"] = node.id
         self._write(manifest)
         return node

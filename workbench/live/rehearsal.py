@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from workbench import data, venue
 from workbench.backtest import Run, RunStore
-from workbench.core.errors import WorkbenchError
+from workbench.checks.gates import GATES, Gate
+from workbench.core.errors import Cancelled, InputError, Issue, WorkbenchError
+from workbench.core.files import make_folder
+from workbench.core.progress import OnProgress, Progress, ShouldStop, ignore, never
 from workbench.core.project import Project
 from workbench.live import risk
 from workbench.live.bus import EngineEventBus, Event
-from workbench.live.handle import ENDED
+from workbench.live.handle import ENDED, Node
 from workbench.live.promotion import Promotion, flip
 from workbench.study import Study
 from workbench.study.load import build
 from workbench.study.places import Places
 
 _SHARE = 0.25  # of the data is played, the newest
+_LONGEST_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +78,13 @@ def rehearse(
     seconds: float = 20.0,
     on_flip: Callable[[Promotion], None] = lambda _: None,
     on_event: Callable[[Event], None] = lambda _: None,
+    on_progress: OnProgress = ignore,
+    should_stop: ShouldStop = never,
 ) -> Rehearsal:
     """Take a run's study to a practice venue of its own, let it trade, flatten and stop it.
 
     The venue plays the newest quarter of the study's data within `seconds`; node and venue talk
-    through NautilusTrader's own Bybit clients.
+    through NautilusTrader's own Bybit clients. However it ends, neither runs any longer.
 
     Parameters
     ----------
@@ -89,44 +98,61 @@ def rehearse(
         Called with gates and differences before the node is launched.
     on_event
         Called with every event of the node.
+    on_progress
+        Called as it goes: gates looked at, then seconds traded.
+    should_stop
+        Asked between gates, and several times a second from the launch on.
 
     Raises
     ------
     InputError
         If there is no such run, or a gate is closed: with what to do.
     WorkbenchError
-        If the node did not start, or ended by itself.
+        If the node did not start, or ended by itself; or the study is being rehearsed already.
+    Cancelled
+        If `should_stop` said so.
 
     """
+    if not 0 < seconds <= _LONGEST_SECONDS:
+        raise InputError(Issue(f"from 0 to {_LONGEST_SECONDS:,}, found {seconds:g}", "seconds"))
     project = project or (run.project if isinstance(run, Run) else Project.find())
     found = run if isinstance(run, Run) else RunStore(project).get(run)
     study = build(found.study, Places(file=f"run {found.id}"))
     first, last = _newest(study, project)
     speed = max(1.0, (last - first).total_seconds() / seconds)
     tally = _Tally(on_event)
-    with venue.start(study=study, project=project, start=first.isoformat(), paused=True) as there:
-        promotion = flip(found, "practice", project)
-        on_flip(promotion)
-        node = promotion.go(name=f"{study.name}-rehearsal"[:100])
-        try:
-            # A node launched again under its name goes on in its journal.
-            stream = EngineEventBus(project).subscribe("now", only=[node.id])
-            before = Decimal(there.status()["wallet"])
-            there.resume(speed)
-            began = time.monotonic()
-            while time.monotonic() - began < seconds and there.status()["state"] != "ended":
-                tally.take(stream.next(0.2))
-                if node.state()["state"] in ENDED:
-                    raise WorkbenchError(f"node '{node.id}' ended: {node.state()['reason']}")
-            took = time.monotonic() - began
-            risk.flatten(node, "the rehearsal is over")
-            status = risk.wait_flat(node)
-            tally.take(stream.next(0.5))
-            after = there.status()
-            node.stop()
-        finally:
-            if node.running:
-                node.kill()
+    steps = _Steps(on_progress, should_stop)
+    node = Node(project, f"{study.name}-rehearsal"[:100])
+    with _alone(node):
+        steps.at("Starting a practice venue")
+        with venue.start(study=study, project=project, start=first.isoformat(), paused=True) as on:
+            steps.at("Looking at the gates", 0, len(GATES))
+            promotion = flip(found, "practice", project, on_gate=steps.seen)
+            on_flip(promotion)
+            try:
+                steps.at("Launching the node")
+                promotion.go(name=node.id, should_stop=should_stop)
+                # A node launched again under its name goes on in its journal.
+                stream = EngineEventBus(project).subscribe("now", only=[node.id])
+                before = Decimal(on.status()["wallet"])
+                on.resume(speed)
+                began = time.monotonic()
+                while (took := time.monotonic() - began) < seconds:
+                    steps.at("Trading", took, seconds, tally.told)
+                    tally.take(stream.next(0.2))
+                    if node.state()["state"] in ENDED:
+                        raise WorkbenchError(f"node '{node.id}' ended: {node.state()['reason']}")
+                    if on.status()["state"] == "ended":
+                        break
+                steps.at("Closing what is open", seconds, seconds, tally.told)
+                risk.flatten(node, "the rehearsal is over")
+                status = risk.wait_flat(node)
+                tally.take(stream.next(0.5))
+                after = on.status()
+                node.stop()
+            finally:
+                if node.running:
+                    node.kill()
     return Rehearsal(
         found.id,
         node.id,
@@ -141,11 +167,48 @@ def rehearse(
     )
 
 
+@contextmanager
+def _alone(node: Node) -> Iterator[None]:
+    """See to it that no other rehearsal has this node: it is ended whatever happens."""
+    make_folder(node.project.gateway / "locks")
+    message = f"node '{node.id}' runs already: wait for its end, or stop it"
+    try:
+        with FileLock(node.project.gateway / "locks" / f"{node.id}.lock", timeout=0):
+            if node.running:
+                raise WorkbenchError(message)
+            yield
+    except Timeout:
+        raise WorkbenchError(message) from None
+
+
+@dataclass(slots=True)
+class _Steps:
+    """Tells how far it is, and heeds the wish to stop."""
+
+    on_progress: OnProgress
+    should_stop: ShouldStop
+    gates: int = 0
+
+    def at(self, task: str, done: float = 0, total: float = 0, detail: str = "") -> None:
+        self.on_progress(Progress(task, done, total, detail=detail))
+        if self.should_stop():
+            raise Cancelled("the rehearsal was cancelled; nothing of it runs any longer")
+
+    def seen(self, gate: Gate) -> None:
+        self.gates += 1
+        self.at("Looking at the gates", self.gates, len(GATES), gate.name)
+
+
 @dataclass(slots=True)
 class _Tally:
     on_event: Callable[[Event], None]
     orders: set[str] = field(default_factory=set)
     fills: int = 0
+
+    @property
+    def told(self) -> str:
+        """How much it has traded, in words."""
+        return f"{len(self.orders)} orders, {self.fills} fills"
 
     def take(self, events: Iterable[Event]) -> None:
         for event in events:

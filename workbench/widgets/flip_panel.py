@@ -29,6 +29,7 @@ from workbench.widgets.live_html import nothing, sheet, table
 from workbench.widgets.live_hub import hub
 from workbench.widgets.live_page import Board
 from workbench.widgets.look import CARD, button, failure, html, notice, resource
+from workbench.widgets.rehearse import Rehearse
 from workbench.widgets.work import Work
 
 GATES = ("study", "run", "strategy", "smoke", "risk", "credentials", "connection")
@@ -95,6 +96,7 @@ class FlipPanel(Widget):
         )  # fmt: skip
         self._check = button("Check the gates", "primary", self._do_check, align="end")
         self._checking = Work(self.project, on_turn=self._turn)
+        self._rehearse = Rehearse(self.project, lambda: self.run, self._turn)
         self._gates, self._differs, self._means = Board(), Board(), Board()
         self._who = pn.widgets.TextInput(name="Who takes it live", value=_me(), width=220, **style)
         self._name = pn.widgets.TextInput(name="Name of the node", width=220, **style)
@@ -114,7 +116,7 @@ class FlipPanel(Widget):
         self._all = pn.Column(
             pn.Column(
                 pn.FlexBox(self._runs, self._where, self._check, **line),
-                self._section, self._checking,
+                self._section, self._checking, self._rehearse,
                 margin=0, sizing_mode="stretch_width", styles=CARD | {"gap": "12px"},
             ),
             pn.FlexBox(
@@ -169,7 +171,7 @@ class FlipPanel(Widget):
 
     def _turn(self) -> None:
         """Let be pressed what may be pressed."""
-        busy = self._checking.busy or self._launches.busy
+        busy = self._checking.busy or self._launches.busy or self._rehearse.busy
         for each in (self._check, self._runs, self._where, self._section):
             each.disabled = busy
         phrase = self._found.phrase if self._found else None

@@ -1,4 +1,4 @@
-"""``/nodes``: launch, flip, list, status, stop, kill, logs, events."""
+"""``/nodes``: launch, flip, rehearse, list, status, stop, kill, logs, events."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from workbench import backtest, live
 from workbench.core.errors import StudyError, WorkbenchError
+from workbench.core.progress import OnProgress, ShouldStop
 from workbench.core.project import Project
 from workbench.gateway.gate import (
     Cursor,
@@ -20,11 +21,13 @@ from workbench.gateway.gate import (
     Gate,
     Limit,
     answers,
+    begin,
     needs,
     note,
     page,
     who,
 )
+from workbench.gateway.jobs import JobDocument, Known
 from workbench.gateway.once import Answered
 from workbench.gateway.problems import Json
 from workbench.gateway.rooms import found
@@ -65,6 +68,13 @@ class FlipForm(Form):
     check: bool = Field(False, description="Look at the gates, launch nothing")
     confirm: str | None = Field(None, max_length=300, description="The phrase; testnet and live")
     name: Name = None
+
+
+class RehearseForm(Form):
+    """A finished run that is to be rehearsed."""
+
+    run_id: str = Field(max_length=200)
+    seconds: float = Field(20.0, gt=0, le=3_600, description="How long it trades")
 
 
 class Launched(BaseModel):
@@ -128,9 +138,7 @@ def routes(gate: Gate) -> APIRouter:
 
         def work() -> Document:
             finished = found(backtest.RunStore(project).get, form.run_id)
-            study = build(finished.study, Places(file=f"run {finished.id}"))
-            if issues := list(escapes(study, project)):
-                raise StudyError(issues)
+            _check_reach(finished)
             promotion = live.flip(finished, form.live, project)
             known = promotion.to_dict() | {"node_id": None, "state": None, "pid": None}
             if not form.check:
@@ -144,6 +152,42 @@ def routes(gate: Gate) -> APIRouter:
             return 200, done
 
         return await gate.once.answer(request, flip)
+
+    @router.post(
+        "/nodes/rehearse",
+        status_code=202,
+        tags=["nodes"],
+        dependencies=needs("trade"),
+        responses=answers(JobDocument, 202),
+    )
+    async def rehearse_run(form: RehearseForm, request: Request) -> Response:
+        """Let a finished run trade on a practice venue of its own, then flatten and stop it.
+
+        A job; ``known`` has the gates.
+        """
+
+        def look() -> backtest.Run:
+            finished = found(backtest.RunStore(project).get, form.run_id)
+            _check_reach(finished)
+            return finished
+
+        finished = await run(look)
+
+        def work(known: Known, on_progress: OnProgress, should_stop: ShouldStop) -> Document:
+            def flipped(promotion: live.Promotion) -> None:
+                known["gates"] = [gate.to_dict() for gate in promotion.gates]
+
+            return live.rehearse(
+                finished,
+                project,
+                seconds=form.seconds,
+                on_flip=flipped,
+                on_progress=on_progress,
+                should_stop=should_stop,
+            ).to_dict()
+
+        doing = f"Rehearsing {finished.name}"
+        return await begin(gate, request, "rehearsal", doing, work, scope="trade")
 
     @router.get("/nodes", tags=["nodes"], dependencies=needs("read"), responses=answers(Nodes))
     async def list_nodes(limit: Limit = 50, cursor: Cursor = None) -> Response:
@@ -258,6 +302,13 @@ def routes(gate: Gate) -> APIRouter:
         return Json(_ended(node, await look(node, live.Node.kill)))
 
     return router
+
+
+def _check_reach(run: backtest.Run) -> None:
+    """Refuse the study of a run that reaches out of its project."""
+    study = build(run.study, Places(file=f"run {run.id}"))
+    if issues := list(escapes(study, run.project)):
+        raise StudyError(issues)
 
 
 def _shown(node: live.Node) -> Document:

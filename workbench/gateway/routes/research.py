@@ -20,13 +20,11 @@ from workbench.gateway.gate import (
     Gate,
     Limit,
     answers,
+    begin,
     needs,
-    note,
     page,
-    who,
 )
 from workbench.gateway.jobs import JobDocument, Known
-from workbench.gateway.once import Answered
 from workbench.gateway.problems import Json, Problem
 from workbench.gateway.rooms import found
 from workbench.gateway.studies import StudyReference, inside, resolve
@@ -76,20 +74,6 @@ def routes(gate: Gate) -> APIRouter:
     router = APIRouter()
     run, project, runs = gate.rooms.run, gate.project, backtest.RunStore(gate.project)
 
-    async def begin(request: Request, kind: str, doing: str, work: Any) -> Response:
-        """Start a job, once."""
-        headers = {}
-
-        async def start(key: str | None, again: bool) -> Answered:  # noqa: ARG001
-            started = gate.jobs.start(kind, doing, who(request), work)
-            note(request, job=started["job_id"])
-            headers["Location"] = f"{request.scope.get('root_path', '')}/jobs/{started['job_id']}"
-            return 202, started
-
-        response = await gate.once.answer(request, start)
-        response.headers.update(headers)
-        return response
-
     @router.post(
         "/data/plan", tags=["data"], dependencies=needs("research"), responses=answers(Document)
     )
@@ -128,7 +112,7 @@ def routes(gate: Gate) -> APIRouter:
             )
             return fetched.to_dict()
 
-        return await begin(request, "fetch", f"Fetching {study.name}", work)
+        return await begin(gate, request, "fetch", f"Fetching {study.name}", work)
 
     @router.get("/data", tags=["data"], dependencies=needs("read"), responses=answers(Document))
     async def list_data(limit: Limit = 50, cursor: Cursor = None) -> Response:
@@ -170,7 +154,7 @@ def routes(gate: Gate) -> APIRouter:
                 raise RunError(f"run {done.id} failed: {done.error}", done.id)
             return done.summary()
 
-        return await begin(request, "backtest", f"Running {study.name}", work)
+        return await begin(gate, request, "backtest", f"Running {study.name}", work)
 
     @router.post(
         "/sweeps",
@@ -215,7 +199,7 @@ def routes(gate: Gate) -> APIRouter:
                     should_stop=should_stop,
                 ).to_dict()
 
-        return await begin(request, "sweep", doing, work)
+        return await begin(gate, request, "sweep", doing, work)
 
     @router.get(
         "/sweeps/{sweep_id}", tags=["sweeps"], dependencies=needs("read"),
@@ -352,12 +336,14 @@ def routes(gate: Gate) -> APIRouter:
     @router.post(
         "/jobs/{job_id}/cancel",
         tags=["jobs"],
-        dependencies=needs("research"),
+        dependencies=needs("research", "trade"),
         responses=answers(JobDocument),
     )
-    async def cancel_job(job_id: Annotated[str, Path(max_length=100)]) -> Response:
-        """Ask a job to stop."""
-        return Json(gate.jobs.cancel(job_id))
+    async def cancel_job(
+        job_id: Annotated[str, Path(max_length=100)], request: Request
+    ) -> Response:
+        """Ask a job to stop; needs the scope it was started with."""
+        return Json(gate.jobs.cancel(job_id, request.state.token.allowed))
 
     return router
 
