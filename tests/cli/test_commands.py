@@ -176,6 +176,14 @@ def test_a_sweep_is_run_shown_and_resumed(workbench) -> None:
     assert workbench("sweep", "status", STUDY, "--json").json["status"] == "done"
     results = workbench("sweep", "results", STUDY)
     assert "slow" in results.out
+    assert "All 2 points are done." in results.out
+    assert "The best Sharpe ratio is" in results.out
+    told = workbench("sweep", "results", STUDY, "--by", "max_drawdown", "--json").json
+    assert told["statistic"] == "max_drawdown"
+    assert told["words"][1].startswith("The smallest max drawdown is")
+    assert told["importance"] == {}  # of two points nothing can be said
+    wrong = workbench("sweep", "results", STUDY, "--by", "sharp")
+    assert (wrong.code, "Did you mean 'sharpe'?" in wrong.err) == (2, True)
     resumed = workbench("sweep", "resume", STUDY, "--json")
     assert [r["run_id"] for r in resumed.json["runs"]] == [r["run_id"] for r in ran.json["runs"]]
 

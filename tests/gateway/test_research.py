@@ -5,7 +5,8 @@ import time
 import pytest
 
 from workbench import live
-from workbench.backtest import RunStore
+from workbench.backtest import RunStore, sweep_results
+from workbench.backtest.insight import importance, in_words
 from workbench.client import GatewayError
 from workbench.core.errors import Cancelled, InputError
 
@@ -129,6 +130,16 @@ def test_jobs_are_cancelled(served) -> None:
         assert (
             len(list(client.runs.list(sweep=sweep["sweep_id"], status="done"))) == sweep["points"]
         )
+        # What it tells, as the board and the command say it.
+        direct = sweep_results(sweep["sweep_id"], project=served.project)
+        for statistic in ("sharpe", "max_drawdown"):
+            told = client.sweeps.results(sweep["sweep_id"], statistic=statistic)
+            assert told["words"] == in_words(direct, statistic)
+            assert told["importance"] == importance(direct, statistic)
+            assert set(told["importance"]) == {"data.0.instrument", "fast", "slow"}
+        assert again["result"]["words"] == in_words(direct)
+        with pytest.raises(InputError, match="statistic"):
+            client.sweeps.results(sweep["sweep_id"], statistic="sharp")
 
 
 def test_lists_come_in_pages(served) -> None:

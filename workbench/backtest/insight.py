@@ -6,11 +6,18 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from statistics import NormalDist, fmean, median, pstdev
-from typing import Any
+from typing import Any, Literal, get_args
 
 from workbench.backtest.glossary import TERMS, written
 from workbench.backtest.model import Run
 from workbench.backtest.sweep import SweepResult
+
+Statistic = Literal[
+    "sharpe", "total_return", "net_profit", "cagr", "sortino", "calmar", "max_drawdown",
+    "volatility", "profit_factor", "win_rate", "trades",
+]  # fmt: skip
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
+"""What points of a sweep are compared by."""
 
 SMALLER_IS_BETTER = frozenset({"max_drawdown", "max_drawdown_days", "volatility", "commissions"})
 
@@ -82,6 +89,18 @@ def in_words(result: SweepResult, statistic: str = "sharpe") -> list[str]:
         if statistic in ("sharpe", "sortino", "calmar"):
             lines.append(_luck(found, label))
     return lines
+
+
+def to_dict(result: SweepResult, statistic: str = "sharpe") -> dict[str, Any]:
+    """Return a sweep as plain JSON values, with what it tells.
+
+    That is ``SweepResult.to_dict`` and ``statistic``, ``words`` (`in_words`) and ``importance``.
+    """
+    return result.to_dict() | {
+        "statistic": statistic,
+        "words": in_words(result, statistic),
+        "importance": importance(result, statistic),
+    }
 
 
 def ranked(result: SweepResult, statistic: str) -> list[Run]:

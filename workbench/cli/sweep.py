@@ -91,23 +91,33 @@ def status(study: str, over: list[str], params: list[str], as_json: bool) -> int
 
 @sweep.command()
 @study_options
+@click.option(
+    "--by", default="sharpe", show_default=True, metavar="STATISTIC",
+    help="What points are compared by: sharpe, total_return, max_drawdown, ...",
+)  # fmt: skip
 @json_option
-def results(study: str, over: list[str], params: list[str], as_json: bool) -> int:
-    """List the runs of the newest sweep of STUDY, the best return first."""
+def results(study: str, over: list[str], params: list[str], by: str, as_json: bool) -> int:
+    """List the runs of the newest sweep of STUDY, the best first, and say what they tell."""
+    from workbench.backtest.insight import STATISTICS
     from workbench.backtest.sweep import sweep_results
+    from workbench.core.errors import choices
 
+    if by not in STATISTICS:
+        raise click.UsageError(f"--by: no statistic '{by}'. {choices(by, STATISTICS)}")
     name = load_study(study, over, params).name
-    return show_sweep(sweep_results(name=name, project=project_of(study)), as_json)
+    return show_sweep(sweep_results(name=name, project=project_of(study)), as_json, by)
 
 
-def show_sweep(result: Any, as_json: bool) -> int:
-    """Print a sweep's table; return 1 if a run of it failed."""
+def show_sweep(result: Any, as_json: bool, by: str = "sharpe") -> int:
+    """Print a sweep's table and what it tells; return 1 if a run of it failed."""
+    from workbench.backtest.insight import in_words, ranked, to_dict
+
     names = list(result.points[0]) if result.points else []
 
     def text() -> None:
-        runs = sorted(
-            result.runs, key=lambda run: -(run.statistics.get("total_return") or float("-inf"))
-        )
+        runs = ranked(result, by)
+        known = {run.id for run in runs}
+        runs += [run for run in result.runs if run.id not in known]
         rows = [
             [
                 *(run.params.get(name) for name in names),
@@ -124,8 +134,10 @@ def show_sweep(result: Any, as_json: bool) -> int:
         short = [name.rpartition(".")[2] for name in names]
         columns = [*short, "status", "return", "sharpe", "max dd", "fills", "profit", "run"]
         table(columns, rows, title=f"{result.id}: {result.status}")
+        for line in in_words(result, by):
+            say(line)
 
-    emit(result.to_dict(), as_json, text)
+    emit(to_dict(result, by), as_json, text)
     for run in result.runs:
         if run.status == "failed":
             note(f"error: run {run.id} failed: {(run.error or '').splitlines()[0]}")

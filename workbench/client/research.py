@@ -149,9 +149,12 @@ class Sweeps(Noun):
         """Run what is missing of a sweep; return the job."""
         return self._post("/sweeps", {"resume": sweep_id, "processes": processes}, once=True)
 
-    def results(self, sweep_id: str = "latest") -> Document:
-        """Return a sweep and the first of its runs."""
-        return self._get(f"/sweeps/{quoted(sweep_id)}", limit=500)
+    def results(self, sweep_id: str = "latest", *, statistic: str = "sharpe") -> Document:
+        """Return a sweep and the first of its runs.
+
+        ``words`` is what it says of `statistic`, ``importance`` the share each parameter explains.
+        """
+        return self._get(f"/sweeps/{quoted(sweep_id)}", limit=500, statistic=statistic)
 
 
 class Runs(Noun):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import HTMLResponse, Response
 
 from workbench import backtest, data
+from workbench.backtest.insight import Statistic, to_dict
 from workbench.core.errors import Cancelled, Issue, RunError, StudyError
 from workbench.core.progress import OnProgress, ShouldStop
 from workbench.core.project import Project
@@ -176,28 +177,32 @@ def routes(gate: Gate) -> APIRouter:
 
             def work(known: Known, on_progress: OnProgress, should_stop: ShouldStop) -> Document:
                 known["sweep_id"] = name
-                return backtest.resume_sweep(
-                    name,
-                    project=project,
-                    processes=form.processes,
-                    on_progress=on_progress,
-                    should_stop=should_stop,
-                ).to_dict()
+                return to_dict(
+                    backtest.resume_sweep(
+                        name,
+                        project=project,
+                        processes=form.processes,
+                        on_progress=on_progress,
+                        should_stop=should_stop,
+                    )
+                )
         else:
             study = await run(resolve, form.study, project, body, ("study",))
             backtest.grid(study)  # it has a sweep
             doing = f"Sweeping {study.name}"
 
             def work(known: Known, on_progress: OnProgress, should_stop: ShouldStop) -> Document:
-                return backtest.run_sweep(
-                    study,
-                    project=project,
-                    notebook=notebook,
-                    processes=form.processes,
-                    on_progress=on_progress,
-                    on_start=lambda sweep_id: known.update(sweep_id=sweep_id),
-                    should_stop=should_stop,
-                ).to_dict()
+                return to_dict(
+                    backtest.run_sweep(
+                        study,
+                        project=project,
+                        notebook=notebook,
+                        processes=form.processes,
+                        on_progress=on_progress,
+                        on_start=lambda sweep_id: known.update(sweep_id=sweep_id),
+                        should_stop=should_stop,
+                    )
+                )
 
         return await begin(gate, request, "sweep", doing, work)
 
@@ -207,13 +212,16 @@ def routes(gate: Gate) -> APIRouter:
     )  # fmt: skip
     async def get_sweep(
         sweep_id: Annotated[str, Path(max_length=200, description="An id, or latest")],
+        statistic: Annotated[
+            Statistic, Query(description="What points are compared by")
+        ] = "sharpe",
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Response:
-        """Return a sweep: how far it is, and its runs."""
+        """Return a sweep: how far it is, what it tells in words, what matters, and its runs."""
 
         def work() -> Document:
-            result = found(backtest.sweep_results, sweep_id, project=project).to_dict()
+            result = to_dict(found(backtest.sweep_results, sweep_id, project=project), statistic)
             some, following = page(result["runs"], lambda each: str(each["run_id"]), limit, cursor)
             return result | {"runs": some, "next": following}
 
