@@ -24,6 +24,7 @@ from workbench.widgets.form import Field, Form
 from workbench.widgets.look import button, html, notice, resource
 from workbench.widgets.run_detail import RunDetail
 from workbench.widgets.studies import NO_STUDIES, Inspection, about, inspect, source, study_files
+from workbench.widgets.turns import in_turns
 from workbench.widgets.work import Work
 
 _ASIDE = (
@@ -128,7 +129,7 @@ class BacktestRunner(Widget):
             self._seen = seen
             self._start.disabled = True
             self._issues.object = notice("hint", "Checking the study …")
-            pn.state.execute(self._inspect)
+            in_turns(self._inspect)
 
     async def _inspect(self) -> None:
         assert self._seen is not None
@@ -169,7 +170,7 @@ class BacktestRunner(Widget):
         self._asked = True
         if not self._checking:
             self._checking = True
-            pn.state.execute(self._check)
+            in_turns(self._check)
 
     def _reset(self, *_: Any) -> None:
         self._edits, self._wrong, self._refused.object = {}, {}, ""

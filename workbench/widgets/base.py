@@ -14,6 +14,7 @@ from panel.custom import JSComponent
 from workbench.core.errors import WorkbenchError
 from workbench.core.project import Project
 from workbench.widgets.look import failure, html, resource
+from workbench.widgets.turns import in_turns
 
 REFRESH_MS = 500
 GROUND = {"background": "var(--page)", "border-radius": "12px", "padding": "16px"}
@@ -158,7 +159,7 @@ class Widget(pn.viewable.Viewer):
         # The page takes no click while a periodic callback runs: it only starts the work.
         if self.active and not self._busy:
             self._busy = True
-            pn.state.execute(self._update)
+            in_turns(self._update)
 
     async def _update(self) -> None:
         try:

@@ -312,7 +312,9 @@ class DataPlanner(Widget):
             self._bar.object = f'<p class="muted">{escape(self._asking.doing)} …</p>'
         else:
             self._bar.object = told or _next(planned, priced=self._priced)
-        self._fetch.name = f"Yes, for {_money(planned)}" if self._confirmed and planned else "Fetch"
+        self._fetch.label = (
+            f"Yes, for {_money(planned)}" if self._confirmed and planned else "Fetch"
+        )
         complete = planned is not None and planned.complete and not self._again.value
         self._fetch.disabled = busy or bool(wrong) or bool(too_much) or complete
         self._price.disabled = busy

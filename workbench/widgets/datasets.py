@@ -25,9 +25,10 @@ from workbench.data.picture import Drawn
 from workbench.engine import loading
 from workbench.study import load
 from workbench.widgets.glimpse import GlimpseView
-from workbench.widgets.look import CARD, bar, drawing, failure, html, notice, resource
+from workbench.widgets.look import CARD, bar, button, drawing, failure, html, notice, resource
 from workbench.widgets.rows import Column, Row, Rows
 from workbench.widgets.studies import study_files
+from workbench.widgets.turns import in_turns
 
 NO_STUDY = "None"
 
@@ -96,15 +97,10 @@ class DataView(pn.viewable.Viewer):
             name="Missing for study", options=[NO_STUDY], width=220, margin=0, stylesheets=style,
         )  # fmt: skip
         self._study.param.watch(lambda _: self.read(), "value")
-        again = pn.widgets.Button(
-            name="Read again", stylesheets=style, margin=0, width=110, align="end"
+        again = button("Read again", "default", lambda _: self.read(), width=110, align="end")
+        self._new = button(
+            "Run a study", "primary", lambda _: on_new() if on_new else None, visible=False
         )
-        again.on_click(lambda _: self.read())
-        self._new = pn.widgets.Button(
-            name="Run a study", button_type="primary", stylesheets=style, visible=False, margin=0
-        )
-        if on_new is not None:
-            self._new.on_click(lambda _: on_new())
         self._alone, self._marked = on_new is not None, NO_STUDY
         # Two hundred datasets are taller than a page: they scroll in a window of their own.
         window = CARD | {"max-height": "640px", "overflow-y": "auto"}
@@ -160,7 +156,7 @@ class DataView(pn.viewable.Viewer):
         if not self._busy:
             self._busy = True
             self._bar.object = bar("Reading the catalog", 0)
-            pn.state.execute(self._read)
+            in_turns(self._read)
 
     async def _read(self) -> None:
         try:

@@ -30,6 +30,7 @@ from workbench.widgets.live_hub import hub
 from workbench.widgets.live_page import Board
 from workbench.widgets.look import CARD, button, failure, html, notice, resource
 from workbench.widgets.rehearse import Rehearse
+from workbench.widgets.turns import in_turns
 from workbench.widgets.work import Work
 
 GATES = ("study", "run", "strategy", "smoke", "risk", "credentials", "connection")
@@ -198,7 +199,7 @@ class FlipPanel(Widget):
             return flip(run, section, self.project, on_gate=seen)
 
         self._checking.begin("Looking at the gates", work, self._checked)
-        pn.state.execute(self._follow_gates)
+        in_turns(self._follow_gates)
 
     async def _follow_gates(self) -> None:
         while self._checking.busy:

@@ -32,6 +32,9 @@ export function render({ model, el }) {
   const root = made("div", { class: "fields" });
   const groups = new Map();
   const waiting = new Map();
+  // What was sent and is not taken yet: by key, the number of the edit.
+  const sent = new Map();
+  let number = model.seen;
   el.append(root);
 
   const send = (message) => model.send_msg(message);
@@ -48,8 +51,17 @@ export function render({ model, el }) {
     if (!one) return;
     clearTimeout(one.timer);
     waiting.delete(key);
-    send({ type: "edit", key, value: one.value });
+    edit(key, one.value);
   }
+
+  function edit(key, value) {
+    number += 1;
+    sent.set(key, number);
+    send({ type: "edit", key, value, number });
+  }
+
+  // What a person entered is newer than what Python knows.
+  const newer = (key) => waiting.has(key) || sent.get(key) > model.seen;
 
   // One control by the field's kind: `node` is what stands in the row, `input` what has the focus,
   // `show` puts a value in.
@@ -58,12 +70,13 @@ export function render({ model, el }) {
     if (field.kind === "choice" || field.kind === "flag") {
       const select = made("select", describe);
       select.addEventListener("change", () => {
-        send({ type: "edit", key: field.key, value: select.value });
+        edit(field.key, select.value);
       });
       return {
         node: select,
         input: select,
         show: (one) => {
+          if (newer(one.key)) return;
           const listed = one.options.map((each) => [each, each]);
           if (!one.required || !one.value) listed.unshift(["", one.placeholder || "choose"]);
           if (one.value && !one.options.includes(one.value)) listed.push([one.value, one.value]);
@@ -82,7 +95,7 @@ export function render({ model, el }) {
         const tick = made("input", { type: "checkbox", id: at ? `${id}-${at}` : id });
         tick.addEventListener("change", () => {
           const value = field.options.filter((_, n) => boxes[n].checked);
-          send({ type: "edit", key: field.key, value });
+          edit(field.key, value);
         });
         box.append(made("label", { class: "tick" }, tick, name));
         return tick;
@@ -90,7 +103,7 @@ export function render({ model, el }) {
       return {
         node: box,
         input: boxes[0],
-        show: (one) => boxes.forEach((tick, n) => {
+        show: (one) => !newer(one.key) && boxes.forEach((tick, n) => {
           tick.checked = (one.value || []).includes(one.options[n]);
         }),
       };
@@ -101,41 +114,54 @@ export function render({ model, el }) {
       ...describe,
       type: area ? null : secret ? "password" : "text",
       rows: area ? 2 : null,
-      inputmode: field.kind === "number" ? "decimal" : null,
       autocomplete: secret ? "new-password" : "off",
       spellcheck: "false",
-      list: field.suggestions && field.suggestions.length ? `${id}-list` : null,
     });
-    const node = made("div", { class: "box" }, input);
-    if (input.hasAttribute("list")) {
-      const offers = made("datalist", { id: `${id}-list` });
-      offers.append(...field.suggestions.map((each) => made("option", { value: each })));
-      node.append(offers);
+    const offers = made("datalist", { id: `${id}-list` });
+    const node = made("div", { class: "box" }, input, offers);
+    let offered = "[]";
+    function offer(suggestions) {
+      const signed = JSON.stringify(suggestions || []);
+      if (signed === offered) return;
+      offered = signed;
+      offers.replaceChildren(...suggestions.map((each) => made("option", { value: each })));
+      if (suggestions.length) input.setAttribute("list", offers.id);
+      else input.removeAttribute("list");
     }
+    // What is being typed stays as it is typed; left, the field shows what it was taken for.
+    let typing = false;
     if (!secret) {
-      input.addEventListener("input", () => later(field.key, input.value));
+      input.addEventListener("input", () => {
+        typing = true;
+        later(field.key, input.value);
+      });
       input.addEventListener("change", () => now(field.key));
+      input.addEventListener("blur", () => {
+        typing = false;
+        now(field.key);
+        queueMicrotask(show);
+      });
     }
     return {
       node,
       input,
+      typing: () => typing,
       show: (one) => {
         input.placeholder = one.placeholder || "";
-        const focused = el.getRootNode().activeElement === input || input.matches(":focus");
-        // What is being typed is newer than what Python knows.
-        if (!secret && !focused && !waiting.has(one.key) && input.value !== one.value) {
+        input.inputMode = one.kind === "number" ? "decimal" : "";
+        offer(one.suggestions || []);
+        if (!secret && !typing && !newer(one.key) && input.value !== one.value) {
           input.value = one.value;
         }
-      },
-      catchUp: (one) => {
-        if (!secret && !waiting.has(one.key)) input.value = one.value;
       },
     };
   }
 
-  const signature = (field) => JSON.stringify(
-    [field.kind, field.label, field.kind === "many" ? field.options : field.suggestions]
-  );
+  // What another control has to be made for: not under the hands of somebody who types.
+  const signature = (field) => JSON.stringify([
+    field.kind === "number" ? "text" : field.kind, field.label,
+    field.kind === "many" ? field.options : null,
+  ]);
 
   function makeRow(field, number) {
     const id = `${prefix}${number}-${field.key.replace(/[^A-Za-z0-9]+/g, "-")}`;
@@ -146,11 +172,7 @@ export function render({ model, el }) {
     const help = made("div", { class: "help", id: `${id}-help` });
     const node = made("div", { class: "row" }, label, part.node, help);
     node.dataset.key = field.key;
-    const row = { node, part, help, label, field, signature: signature(field) };
-    part.input.addEventListener("blur", () => setTimeout(() => {
-      if (part.catchUp && !part.input.matches(":focus")) part.catchUp(row.field);
-    }, 600));
-    return row;
+    return { node, part, help, label, field, signature: signature(field) };
   }
 
   function showRow(row, field) {
@@ -241,7 +263,7 @@ export function render({ model, el }) {
       }
       for (const field of data.fields) {
         const old = group.fields.get(field.key);
-        if (old && old.signature !== signature(field)) {
+        if (old && old.signature !== signature(field) && !old.part.typing?.()) {
           old.node.remove();
           group.fields.delete(field.key);
         }
@@ -257,6 +279,7 @@ export function render({ model, el }) {
   }
 
   model.on("groups", show);
+  model.on("seen", show);
   model.on("disabled", show);
   model.on("msg:custom", (message) => {
     if (message.focus === undefined) return;

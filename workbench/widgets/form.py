@@ -77,6 +77,7 @@ class Form(JSComponent):
     """
 
     groups = param.List(default=[], item_type=dict, doc="What is there, see `Group`.")
+    seen = param.Integer(default=0, doc="The number of the last edit that was taken.")
     disabled: Any = param.Boolean(default=False, doc="Whether nothing can be changed.")
 
     _esm = resource("form.js")
@@ -100,6 +101,8 @@ class Form(JSComponent):
     def _handle_msg(self, data: Any) -> None:
         if data["type"] == "edit":
             self._on_edit(data["key"], data["value"])
+            # Last: until then the page keeps what was entered, whatever it is shown.
+            self.seen = data["number"]
         else:
             self._on_action(data["id"], data.get("value", ""), data.get("values", {}))
 
@@ -123,6 +126,9 @@ class YamlEditor(JSComponent):
         Called with what happened: ``type`` is ``text`` (with ``value``), ``caret`` and ``offers``
         (with ``line``, from 1, and ``column``, from 0), ``mend``, ``undo``, ``redo`` or ``save``.
 
+    What is typed while Python puts another text there is kept: the page brings both together and
+    sends the result. A text typed on top of one that has been replaced meanwhile is not told.
+
     """
 
     shown = param.Dict(default={"text": ""}, doc="The text Python puts there.")
@@ -139,16 +145,20 @@ class YamlEditor(JSComponent):
         settings = {"sizing_mode": "stretch_width", "margin": 0} | options
         super().__init__(**settings)  # type: ignore[no-untyped-call]
         self._on_message = on_message
-        self._count = 0
+        self._count = self._taken = 0
 
     def put(self, text: str) -> None:
-        """Show another text."""
-        self._count += 1  # the same text twice is two events: what was typed since gives way
-        self.shown = {"text": text, "count": self._count}
+        """Show another text, made of the one told last."""
+        self._count += 1
+        self.shown = {"text": text, "count": self._count, "taken": self._taken}
 
     def go_to(self, line: int) -> None:
         """Put the cursor on a line."""
         self._send_msg({"line": line})
 
     def _handle_msg(self, data: Any) -> None:
+        if data["type"] == "text":
+            if data["on"] != self._count:
+                return
+            self._taken = data["number"]
         self._on_message(data)

@@ -16,6 +16,7 @@ from workbench.data.live import LivePicture
 from workbench.data.picture import Drawn
 from workbench.engine import loading
 from workbench.widgets.look import CARD, bar, drawing, failure, html
+from workbench.widgets.turns import in_turns
 
 _HINT = (
     '<p class="muted small">Drag to move, Ctrl and wheel to zoom, or draw a box with the tool '
@@ -68,7 +69,7 @@ class GlimpseView(pn.viewable.Viewer):
         self._place.objects, self._hint.object = [], ""
         self._said.object = bar(f"Reading {key}", 0) if key else ""
         if key:
-            pn.state.execute(self._read)
+            in_turns(self._read)
 
     def shade(self, dark: bool) -> None:
         """Draw for a dark page, or for a light one."""

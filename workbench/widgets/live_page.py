@@ -18,7 +18,7 @@ from workbench.widgets.base import Widget
 from workbench.widgets.jobs import Job
 from workbench.widgets.live_hub import View, hub
 from workbench.widgets.look import button, failure, html, notice, resource
-from workbench.widgets.work import SETTLED_SECONDS
+from workbench.widgets.turns import in_turns
 
 PULSE_MS = 150
 _FOLLOW_SECONDS = 0.05
@@ -125,8 +125,6 @@ class Deeds(pn.viewable.Viewer):
             each.disabled = True
 
         async def follow() -> None:
-            # What the click has changed is on its way: the end must not overtake it.
-            await asyncio.sleep(SETTLED_SECONDS)
             while not job.finished:
                 if document and document.session_context and document.session_context.destroyed:
                     return  # the page is closed: the command goes on without it
@@ -148,7 +146,7 @@ class Deeds(pn.viewable.Viewer):
             if number == self._newest:
                 self._said.object = told
 
-        pn.state.execute(follow)
+        in_turns(follow)
 
 
 class Escape(JSComponent):
@@ -223,7 +221,7 @@ class Confirm(pn.viewable.Viewer):
         """
         self._then, self._phrase = then, phrase
         self._text.object = notice_plain(question, detail)
-        self._yes.name = yes
+        self._yes.label = yes
         self._typed.visible = phrase is not None
         self._typed.value = self._typed.value_input = ""
         self._typed.name = f"Type {phrase} to confirm" if phrase else ""

@@ -43,16 +43,11 @@ def html(content: str = "", **options: Any) -> Any:
 def button(name: str, kind: str, does: Callable[[Any], Any], **options: Any) -> Any:
     """Return a button: ``primary`` (one a widget), ``default`` or ``danger``.
 
-    `does` is called with its event, or awaited.
+    `does` is called with the button, or awaited.
     """
-    import panel as pn
+    from workbench.widgets.button import Button
 
-    settings = {"margin": 0, "min_width": 96} | options
-    made = pn.widgets.Button(
-        name=name, button_type=kind, stylesheets=[resource("controls.css")], **settings
-    )
-    made.on_click(does)
-    return made
+    return Button(does, label=name, kind=kind, **{"margin": 0, "min_width": 96} | options)
 
 
 def bound(control: Any, owner: Any, name: str) -> None:

@@ -215,7 +215,7 @@ class OrderTicket(LiveWidget):
             self._start_anew()
         self._cost.content = ""
         self._drawn_ticket.content = diagram(self.request())
-        self._place.name = self._said()
+        self._place.label = self._said()
 
     def _said(self) -> str:
         first = next(iter(self._legs.values()))
@@ -254,9 +254,9 @@ class OrderTicket(LiveWidget):
             self._do_place()
             return
         self._confirm.ask(
-            f"{self._place.name} of {self._instrument.value} on {self._environment}?",
+            f"{self._place.label} of {self._instrument.value} on {self._environment}?",
             "It is sent to the venue as it is drawn above.",
-            f"Yes, {self._place.name[0].lower()}{self._place.name[1:]}",
+            f"Yes, {self._place.label[0].lower()}{self._place.label[1:]}",
             self._do_place,
         )
 

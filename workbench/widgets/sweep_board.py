@@ -22,6 +22,7 @@ from workbench.widgets.rows import Rows
 from workbench.widgets.run_detail import RunDetail
 from workbench.widgets.studies import NO_STUDIES, study_files
 from workbench.widgets.sweep_pieces import Plan, columns, counts, row, shares
+from workbench.widgets.turns import in_turns
 from workbench.widgets.work import Work
 
 STATISTICS = (
@@ -267,7 +268,7 @@ class SweepBoard(Widget):
         if wanted == self._drawn or self._drawing:
             return
         self._drawn, self._drawing = wanted, True
-        pn.state.execute(self._draw)
+        in_turns(self._draw)
 
     async def _draw(self) -> None:
         result, x, statistic, dark = self.result, self._x.value, self.statistic, self.dark

@@ -13,9 +13,9 @@ from workbench.core.progress import OnProgress, ShouldStop
 from workbench.core.project import Project
 from workbench.widgets.jobs import Job
 from workbench.widgets.look import bar, button, failure, html, notice
+from workbench.widgets.turns import in_turns
 
 REDRAW_SECONDS = 0.25
-SETTLED_SECONDS = 0.1
 
 
 class Work(pn.viewable.Viewer):
@@ -85,7 +85,7 @@ class Work(pn.viewable.Viewer):
         async def follow() -> None:
             await self._follow(done, wrong or f"{doing} failed")
 
-        pn.state.execute(follow)
+        in_turns(follow)
 
     def say(self, content: str) -> None:
         """Show HTML where the end of the work is told; empty for none."""
@@ -103,8 +103,6 @@ class Work(pn.viewable.Viewer):
         job = self._job
         assert job is not None
         document = pn.state.curdoc
-        # What a click has changed is on its way: work that ends at once must not overtake it.
-        await asyncio.sleep(SETTLED_SECONDS)
         while not job.finished:
             if document and document.session_context and document.session_context.destroyed:
                 return  # the page is closed: the work goes on without it

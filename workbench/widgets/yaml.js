@@ -22,6 +22,31 @@ function coloured(line) {
   return parts;
 }
 
+// Where two texts differ: the part of the first, and what stands there in the second.
+function difference(from, to) {
+  const most = Math.min(from.length, to.length);
+  let start = 0, tail = 0;
+  while (start < most && from[start] === to[start]) start++;
+  while (tail < most - start && from.at(-1 - tail) === to.at(-1 - tail)) tail++;
+  return { start, end: from.length - tail, text: to.slice(start, to.length - tail) };
+}
+
+// What was typed and what Python made of the same text, in one; where both changed the same part,
+// Python's. With the place of the caret.
+function together(base, mine, theirs, caret) {
+  const own = difference(base, mine), other = difference(base, theirs);
+  if (theirs === base) return { next: mine, caret };
+  const apart = own.end < other.start || other.end < own.start;
+  if (mine === base || !apart) return { next: theirs, caret: other.start + other.text.length };
+  const [first, second] = own.start < other.start ? [own, other] : [other, own];
+  const next = base.slice(0, first.start) + first.text + base.slice(first.end, second.start)
+    + second.text + base.slice(second.end);
+  const grown = other.text.length - (other.end - other.start);
+  return { next, caret: first === other ? caret + grown : caret };
+}
+
+const MOST_KEPT = 50;
+
 export function render({ model, el }) {
   const editor = made("div", "editor");
   const sheet = made("div", "sheet");
@@ -44,7 +69,11 @@ export function render({ model, el }) {
   editor.append(sheet, hint, problems);
   el.append(editor);
 
-  let timer = null, drawn = null, offers = null, told = "";
+  let timer = null, drawn = null, offers = null;
+  // The text Python showed last, the one it was told last, and those it was told since it showed
+  // one: by their numbers.
+  let agreed = "", told = "", number = model.shown.taken || 0;
+  const sent = new Map();
 
   const place = () => {
     const before = area.value.slice(0, area.selectionStart);
@@ -73,7 +102,11 @@ export function render({ model, el }) {
     timer = null;
     if (area.value !== told) {
       told = area.value;
-      model.send_msg({ type: "text", value: area.value, ...place() });
+      number += 1;
+      sent.set(number, told);
+      if (sent.size > MOST_KEPT) sent.delete(sent.keys().next().value);
+      const on = model.shown.count || 0;
+      model.send_msg({ type: "text", value: told, number, on, ...place() });
     }
   }
 
@@ -90,16 +123,18 @@ export function render({ model, el }) {
     typed();
   }
 
-  // Python's text takes the place of ours; the caret goes to the end of what has changed.
+  // Python's text takes the place of ours. What was typed since the text it was made of is put into
+  // it, and sent anew: what was sent before was not taken.
   function take() {
-    const next = model.shown.text;
-    told = next;
-    if (next === area.value) return draw();
-    const old = area.value;
-    let tail = 0;
-    while (tail < Math.min(old.length, next.length) && old.at(-1 - tail) === next.at(-1 - tail)) tail++;
+    const { text: theirs, taken = 0 } = model.shown;
+    const base = sent.get(taken) ?? agreed;
+    const mine = area.value;
+    sent.clear();
+    agreed = told = theirs;
+    const { next, caret } = together(base, mine, theirs, area.selectionStart);
+    if (next !== theirs && !timer) timer = setTimeout(flush, 200);
+    if (next === mine) return draw();
     area.value = next;
-    const caret = Math.max(0, next.length - tail);
     area.setSelectionRange(caret, caret);
     draw();
   }
