@@ -168,6 +168,7 @@ def visit(browser: Any, address: str, *, live: bool, at: int = 0) -> Visit:
     paint = page.evaluate("inked") / 1000
     received = sum(frames)
     figure = page.locator(".bk-Figure").nth(at)
+    page.wait_for_timeout(1_000)  # what stands below is drawn too, and takes its place
     figure.scroll_into_view_if_needed()
     box = figure.bounding_box()
     page.evaluate(_ZOOMS % {"live": json.dumps(live), "at": at})

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from workbench import backtest
-from workbench.backtest import RunStore
+from workbench.backtest import RunStore, charts
 from workbench.core.errors import InputError
 from workbench.data.catalog import Dataset
 from workbench.data.rows import table
@@ -37,8 +37,20 @@ def test_a_real_run_shows_every_fill_at_its_time_and_price(project):
         backtest.picture(run, "MSFT.XNAS")
 
 
+@pytest.mark.slow
+def test_its_bars_are_those_the_run_saw(project):
+    run = backtest.run(project.root / "studies" / "ema-cross.yaml", project=project)
+    (seen,) = run.prices().values()
+    bars = backtest.picture(run).bars()
+    assert bars.to_numpy().tolist() == seen[list(bars.columns)].to_numpy().tolist()
+    late = bars.index - seen.index.tz_localize(None)
+    assert ((late >= pd.Timedelta(0)) & (late < pd.Timedelta("1D"))).all()
+    held, read = charts.buy_and_hold(run, bars), charts.buy_and_hold(run)
+    assert held[1].tolist() == read[1].tolist()
+
+
 @pytest.fixture(scope="module")
-def million(tmp_path_factory):
+def million_run(tmp_path_factory):
     """Make a run over a million bars with a hundred thousand fills, as a worker leaves it."""
     from tests.conftest import make_project
 
@@ -74,7 +86,13 @@ def million(tmp_path_factory):
         "ts": pd.to_datetime(ts[[0, -1]], utc=True), "currency": "USD", "equity": [1e6, 1.1e6],
     }).to_parquet(store.folder(run_id) / "equity.parquet")  # fmt: skip
     store.finish(run_id, "done")
-    return backtest.picture(store.get(run_id))
+    return store.get(run_id)
+
+
+@pytest.fixture(scope="module")
+def million(million_run):
+    """Return its picture."""
+    return backtest.picture(million_run)
 
 
 def test_many_fills_are_joined_and_none_is_lost(million):
@@ -109,3 +127,12 @@ def test_a_look_at_a_million_bars_takes_milliseconds(million):
         million.look((middle, middle + 400_000 * MINUTE))
         best = min(best, time.perf_counter() - began)
     assert best < 0.05
+
+
+def test_the_bars_of_a_million_begin_and_end_as_the_rows_do(million, million_run):
+    bars = million.bars()
+    (seen,) = million_run.prices().values()
+    assert 50_000 < len(bars) < 300_000
+    assert bars["open"].iloc[0] == seen["open"].iloc[0]
+    assert bars["close"].iloc[-1] == seen["close"].iloc[-1]
+    assert (bars["high"].max(), bars["low"].min()) == (seen["high"].max(), seen["low"].min())

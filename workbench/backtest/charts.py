@@ -45,12 +45,20 @@ MAX_JOINED = 300
 MAX_BENCHMARK = 4.0  # of the strategy's own range: a taller benchmark would flatten the strategy
 
 
-def equity(run: Run) -> Any:
+def equity(run: Run, prices: pd.DataFrame | None = None) -> Any:
     """Return the equity curve, against holding the instrument where there is only one.
 
     With several currencies each curve is its change in percent, since amounts in different
     currencies have no common axis. The benchmark puts the whole starting equity in the instrument;
     it is left out where it would dwarf the strategy's curve.
+
+    Parameters
+    ----------
+    run
+        A run that has tables.
+    prices
+        Of its one instrument, if they are known: `RunPicture.bars`. Default: they are read.
+
     """
     curves = by_currency(run)
     if not curves:
@@ -60,7 +68,7 @@ def equity(run: Run) -> Any:
         return _lines(changes, "Equity by currency", "Change since the start (%)", "0,0.0")
     (currency, frame), *_ = curves.items()
     lines = {"Strategy": (naive(frame["ts"]), frame["equity"].to_numpy())}
-    held = buy_and_hold(run)
+    held = buy_and_hold(run, prices)
     if held is not None and benchmark_fits(run, held):
         lines["Buy and hold"] = held
     return _lines(lines, "Equity", f"Equity ({currency})", "0,0", colours=(BLUE, MUTED))
@@ -196,13 +204,13 @@ def prices_of(run: Run) -> dict[str, pd.DataFrame]:
         return {}
 
 
-def buy_and_hold(run: Run) -> tuple[Any, Any] | None:
+def buy_and_hold(run: Run, prices: pd.DataFrame | None = None) -> tuple[Any, Any] | None:
     """Return times and equity of the starting equity put into the run's one instrument."""
-    prices = prices_of(run)
+    known = prices_of(run) if prices is None else {"": prices}
     start = run.statistics.get("start_equity")
-    if len(prices) != 1 or start is None or not len(*prices.values()):
+    if len(known) != 1 or start is None or not len(*known.values()):
         return None
-    (bars,) = (thinned(frame) for frame in prices.values())
+    (bars,) = (thinned(frame) for frame in known.values())
     return naive(bars.index), start * (bars["close"] / bars["open"].iloc[0]).to_numpy()
 
 

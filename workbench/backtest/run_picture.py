@@ -18,6 +18,8 @@ from workbench.study.load import build
 from workbench.study.places import Places
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from workbench.backtest.model import Run
 
 SHOWN = 400
@@ -75,6 +77,28 @@ class RunPicture(Preview):
     def fills(self) -> int:
         """How many there are."""
         return sum(len(times) for times, _, _ in self._fills.values())
+
+    def bars(self) -> pd.DataFrame:
+        """Return the prices of the run's time as the picture keeps them: no file is read.
+
+        Returns
+        -------
+        pandas.DataFrame
+            open, high, low and close (of quotes the last mid price) by the end of the time each
+            row stands for: a day of daily bars, or as many rows as had to be joined.
+
+        """
+        import pandas as pd
+
+        kept = self.series.overview
+        lying = kept.within(self._span)
+        columns = lying.columns
+        if "close" not in columns:
+            mid = (columns["bid"] + columns["ask"]) / 2
+            columns = dict.fromkeys(("open", "high", "low", "close"), mid)
+        names = ("open", "high", "low", "close")
+        ends = pd.DatetimeIndex(naive(lying.starts + kept.step), name="ts")
+        return pd.DataFrame({name: columns[name] for name in names}, index=ends)
 
     def look(self, span: Interval | None = None) -> View:
         """Return what is seen of `span`, default the run's time, its fills among it."""
