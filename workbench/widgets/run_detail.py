@@ -30,6 +30,7 @@ from workbench.widgets.look import (
     pairs,
     resource,
 )
+from workbench.widgets.turns import in_turns
 
 MAX_PRICE_CHARTS = 3
 
@@ -124,7 +125,7 @@ class RunDetail(pn.viewable.Viewer):
         self._charts.visible = bool(runs) and all(run.status in FINISHED for run in runs)
         self._charts.objects = [html('<p class="muted">Drawing the charts …</p>')]
         if self._charts.visible:
-            pn.state.execute(self._draw)
+            in_turns(self._draw)
 
     async def _draw(self) -> None:
         """Draw the charts in a thread, unless something else is selected meanwhile."""
@@ -198,7 +199,11 @@ def _charts(run: Run, dark: bool, *, should_stop: ShouldStop) -> list[Any]:
         if should_stop():
             raise Cancelled
         drawn = [one if isinstance(one, str) else (one, one.draw(dark=dark)) for one in prices]
-        figures = [figure(chart(run), dark=dark) for chart in (charts.equity, charts.drawdowns)]
+        # The prices are there: what holding the one instrument would have made needs no file.
+        one = prices[0] if len(names) == 1 else ""
+        bars = None if isinstance(one, str) else one.bars()
+        curves = [charts.equity(run, bars), charts.drawdowns(run)]
+        figures = [figure(chart, dark=dark) for chart in curves]
         months = figure(charts.monthly(run), dark=dark)
     along = [
         *figures,
