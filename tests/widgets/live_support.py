@@ -34,9 +34,9 @@ def fill(page, label, text, at=0):
     field.press("Tab")
 
 
-def said(page, pattern, kind=""):
-    found = page.locator(f".notice{kind}:visible")
-    expect(found.filter(has_text=re.compile(pattern, re.DOTALL)).first).to_be_visible()
+def said(page, pattern, kind="", timeout=20_000):
+    found = page.locator(f".notice{kind}:visible").filter(has_text=re.compile(pattern, re.DOTALL))
+    expect(found.first).to_be_visible(timeout=timeout)
 
 
 def choose(page, label, option):

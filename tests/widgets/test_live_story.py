@@ -13,6 +13,7 @@ from workbench import backtest, live
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+PATIENCE = 60_000  # for what processes of their own do, on a busy machine
 LIVE = """\
 environment: sandbox
 feeds: [{adapter: replay, speed: 172800}]
@@ -54,7 +55,7 @@ def test_from_a_run_to_a_node_and_its_end(project, url, visit):
     choose(page, "Run", {"value": option.get_attribute("value")}["value"])
     press(page, "Check the gates")
     risk = page.locator(".checks li.shut")
-    expect(risk).to_contain_text("add it to the study's 'risk'", timeout=20_000)
+    expect(risk).to_contain_text("add it to the study's 'risk'", timeout=PATIENCE)
     expect(page.get_by_role("button", name="Launch")).to_be_hidden()
 
     choose(page, "Run", page.locator("option", has_text=run.id).get_attribute("value"))
@@ -64,12 +65,12 @@ def test_from_a_run_to_a_node_and_its_end(project, url, visit):
     said(page, "sandbocks.*Did you mean 'sandbox'")
     fill(page, "The study's live section (YAML)", LIVE)
     press(page, "Check the gates")
-    expect(page.locator(".checks li.open")).to_have_count(6, timeout=20_000)
+    expect(page.locator(".checks li.open")).to_have_count(6, timeout=PATIENCE)
     expect(page.locator(".diff")).to_contain_text("live.feeds.0.speed")
     assert faults(page) == []
     fill(page, "Name of the node", "story")
     press(page, "Launch")
-    said(page, "story is running", ".good")
+    said(page, "story is running", ".good", timeout=PATIENCE)
     node = live.node("story", project)
     assert node.running
     assert (project.gateway / "promotions").exists()

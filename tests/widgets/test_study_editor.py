@@ -158,7 +158,7 @@ def test_what_is_not_valid_is_not_saved_nor_what_somebody_else_has_written_over(
     assert study.read_text() == CROSS
     text(page).fill(CROSS + "risk: [\n")
     expect(problems(page)).to_contain_text("is not valid YAML")
-    assert page.locator(".fields").get_attribute("inert") is not None
+    expect(page.locator(".fields")).to_have_attribute("inert", "")
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")

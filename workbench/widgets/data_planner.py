@@ -117,11 +117,11 @@ class DataPlanner(Widget):
     async def refresh(self) -> None:
         """Show how far planning and fetching have come, and what the catalog covers since."""
         self._list()
-        while self._wishes:
-            self._wishes.pop(0)()
         if self._asking and self._asking.finished:
             self._planned(self._asking)
         self._follow()
+        while self._wishes:  # after what has ended: a fetch asked for then is another one
+            self._wishes.pop(0)()
         self._view.follow(str(self._ended))
 
     def _wish(self, act: Callable[[], None]) -> None:

@@ -142,9 +142,10 @@ class FlipPanel(Widget):
             found = await asyncio.to_thread(_finished, self.project)
             options = {_run_line(run): run.id for run in found}
             if options != self._runs.options:
-                self._runs.options = options
                 known = self.run in options.values()
-                self._runs.value = self.run if known else next(iter(options.values()), None)
+                chosen = self.run if known else next(iter(options.values()), None)
+                # At once: with options alone the first would be chosen.
+                self._runs.param.update(options=options, value=chosen)
             self._all.visible = bool(options)
             self._empty.object = "" if options else _NO_RUNS
         self._looks += 1

@@ -288,7 +288,6 @@ class StudyEditor(Widget):
         self._yaml.issues = told(
             issues, valid=self.valid, readable=content is not None, looked=self._deep is not None
         )
-        self._save.disabled = not draft.changed
         self._undo.disabled, self._redo.disabled = not draft.can_undo, not draft.can_redo
         tone, words = ("done", "valid") if not issues else ("failed", f"{len(issues)} to mend")
         unsaved = " · not saved" if self.changed else ""
