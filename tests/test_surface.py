@@ -21,8 +21,8 @@ def test_the_public_names_are_these() -> None:
         "study", "venue",
     ]  # fmt: skip
     assert backtest.__all__ == [
-        "Run", "RunStore", "Running", "SweepResult", "cancel", "compare", "grid", "picture",
-        "resume_sweep", "run", "run_sweep", "start", "sweep_results",
+        "Run", "RunStore", "Running", "SweepResult", "cancel", "cancel_sweep", "compare", "grid",
+        "picture", "resume_sweep", "run", "run_sweep", "start", "sweep_results",
     ]  # fmt: skip
     assert data.__all__ == [
         "FetchResult", "Plan", "check", "coverage_map", "diagnose", "digest", "ensure", "fetch",

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from workbench import backtest, study
 from workbench.backtest.store import RunStore
-from workbench.core.errors import InputError, StudyError
+from workbench.core.errors import InputError, StudyError, WorkbenchError
 
 SWEEP = """\
 schema: 1
@@ -101,6 +102,83 @@ def test_ctrl_c_stops_a_sweep_and_resume_finishes_it(project, small) -> None:
     assert after.status == "done"
     assert len(after.runs) == 24
     assert done <= {run.id for run in after.runs}, "what was done is not run again"
+
+
+def test_a_sweep_of_another_process_is_cancelled_and_resumed(project, small, workbench) -> None:
+    path = small("[20, 30, 40, 50, 60, 70]")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", "sweep", "run", str(path), "--processes", "1"],
+        cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    store = RunStore(project)
+    deadline = time.monotonic() + 60
+    while not store.list(status="done"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    found = backtest.sweep_results(project=project)
+    assert (found.under_way, found.status) == (True, "running")
+    # One sweep is worked on by one process.
+    with pytest.raises(WorkbenchError, match="is under way already"):
+        backtest.resume_sweep(project=project)
+    answer = workbench("sweep", "cancel", "studies/small.yaml", "--json")
+    assert (answer.code, answer.json["status"]) == (0, "incomplete")
+    assert answer.json["counts"]["running"] == 0
+    assert answer.json["counts"]["done"] < 24
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"cancelled: sweep {found.id} was cancelled" in said
+    # Once more there is nothing to cancel; what it asked for is not held against the next.
+    again = backtest.cancel_sweep(project=project)
+    assert (again.id, again.under_way) == (found.id, False)
+    done = {run.id for run in again.runs if run.status == "done"}
+    after = backtest.resume_sweep(found.id, project=project)
+    assert (after.status, after.counts["done"]) == ("done", 24)
+    assert done <= {run.id for run in after.runs}
+
+
+def test_a_sweep_whose_process_was_killed_is_not_under_way(project, small) -> None:
+    path = small("[20, 30, 40, 50, 60, 70]")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", "sweep", "run", str(path)],
+        cwd=project.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    store = RunStore(project)
+    deadline = time.monotonic() + 60
+    while not store.list(status="done"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    found = backtest.cancel_sweep(project=project)
+    assert not found.under_way
+    while found.counts["running"]:  # its runs end by themselves
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        found = backtest.sweep_results(project=project)
+    assert found.counts["done"] < 24
+
+
+def test_looking_at_a_sweep_does_not_keep_it_from_being_begun(project, small) -> None:
+    """Who looks holds the lock for a moment: that is not taken for somebody who works on it."""
+    result = backtest.run_sweep(small("[20]"))
+    store, stop = RunStore(project), threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            store.swept(result.id)
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            with store.sweeping(result.id):
+                assert store.swept(result.id)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not store.swept(result.id)
 
 
 def test_a_sweep_through_papermill_gives_the_same_digests(project, small) -> None:

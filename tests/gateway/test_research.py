@@ -1,5 +1,7 @@
 """Studies, data, backtests, sweeps, runs and jobs over the gateway."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -140,6 +142,29 @@ def test_jobs_are_cancelled(served) -> None:
         assert again["result"]["words"] == in_words(direct)
         with pytest.raises(InputError, match="statistic"):
             client.sweeps.results(sweep["sweep_id"], statistic="sharp")
+
+
+def test_a_sweep_of_another_process_is_cancelled(served) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", "sweep", "run", STUDY, "--processes", "1"],
+        cwd=served.project.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    before = {each["id"] for each in RunStore(served.project).sweeps()}
+    while not (new := {each["id"] for each in RunStore(served.project).sweeps()} - before):
+        assert process.poll() is None
+        time.sleep(0.05)
+    (name,) = new
+    with served.client("research") as client:
+        assert client.sweeps.results(name)["status"] == "running"
+        answer = served.call("POST", f"/sweeps/{name}/cancel", "read", json={})
+        assert answer.status_code == 403
+        ended = client.sweeps.cancel(name)
+        assert (ended["sweep_id"], ended["status"]) == (name, "incomplete")
+        assert process.wait(20) == 130
+        assert client.sweeps.cancel(name)["counts"] == ended["counts"], "there is nothing to cancel"
+        with pytest.raises(GatewayError) as caught:
+            client.sweeps.cancel("nothing")
+        assert caught.value.status == 404
 
 
 def test_lists_come_in_pages(served) -> None:

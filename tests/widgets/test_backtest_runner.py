@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.app.conftest import make_project
 from tests.app.support import drawn, shows
 from tests.widgets.support import serving_widgets
-from workbench.backtest import RunStore
+from workbench.backtest import RunStore, start
 from workbench.core.project import Project
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -65,6 +65,34 @@ def test_a_run_shows_its_progress_and_is_cancelled(visit, url, root):
     shows(page.locator(".notice").first, "Cancelled")
     assert RunStore(Project(root)).list()[0].status == "cancelled"
     expect(run_button(page)).to_be_enabled()
+
+
+def test_a_page_that_is_reloaded_shows_its_run_and_cancels_it(visit, url, root):
+    page = visit(url)
+    page.get_by_label("Study").select_option("slow.yaml")
+    page.get_by_label("fault").wait_for()
+    run_button(page).click()
+    page.get_by_text(re.compile(r"^slow: [1-9]\d?%$")).wait_for()
+    page.reload()
+    page.get_by_label("Study").select_option("slow.yaml")
+    shows(page.get_by_text("begun elsewhere"), r"^slow: \d+%, begun elsewhere")
+    (run,) = (run for run in RunStore(Project(root)).list(status="running"))
+    page.get_by_role("button", name="Cancel").click()
+    shows(page.locator(".notice").first, "Cancelled")
+    assert RunStore(Project(root)).get(run.id).status == "cancelled"
+    page.get_by_text("begun elsewhere").wait_for(state="hidden")
+
+
+def test_a_run_of_another_process_is_shown_to_its_end(visit, url, root):
+    page = visit(url)
+    page.get_by_label("Study").select_option("slow.yaml")
+    page.get_by_label("fault").wait_for()
+    running = start(root / "studies" / "slow.yaml")
+    shows(page.get_by_text("begun elsewhere"), r"^slow: \d+%, begun elsewhere")
+    running.cancel()
+    assert running.wait().status == "cancelled"
+    shows(page.locator(".notice").first, "Cancelled")
+    shows(page.locator(".head"), f"slow.*cancelled.*{running.id}")
 
 
 def test_a_strategy_that_fails_is_told_with_its_traceback(visit, url):

@@ -118,6 +118,30 @@ def test_a_sweep_of_another_process_is_followed(visit, url, root):
     shows(page.locator(".head .id").first, re.escape(newest))
 
 
+def test_a_sweep_of_another_process_is_cancelled_from_the_board(visit, tmp_path):
+    root = made(tmp_path)
+    with serving_widgets(root) as url:
+        process = subprocess.Popen(
+            command("sweep", "run", "studies/grid.yaml", "--processes", "1"), cwd=root,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        page = visit(f"{url}/SweepBoard")
+        cancel = page.get_by_role("button", name="Cancel the sweep")
+        cancel.wait_for(timeout=60_000)
+        expect(page.get_by_role("button", name="Run what is missing")).to_be_hidden()
+        cancel.click()
+        shows(page.locator(".notice.hint"), "Cancelled", 40)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == 130, said
+        expect(cancel).to_be_hidden()
+        result = sweep_results(project=Project(root))
+        assert (result.status, result.counts["running"]) == ("incomplete", 0)
+        # It goes on from there; a page opened meanwhile can cancel it as well.
+        page.get_by_role("button", name="Run what is missing").click()
+        shows(page.locator(".notice.warning"), "5 of 6 points done", 60)
+        page.close()
+
+
 def test_studies_without_a_sweep_and_wrong_ones_say_what_to_do(visit, url, root):
     from axe_playwright_python.sync_playwright import Axe
 

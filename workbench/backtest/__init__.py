@@ -9,7 +9,14 @@ if TYPE_CHECKING:
     from workbench.backtest.run_picture import picture
     from workbench.backtest.runner import Running, cancel, run, start
     from workbench.backtest.store import RunStore
-    from workbench.backtest.sweep import SweepResult, grid, resume_sweep, run_sweep, sweep_results
+    from workbench.backtest.sweep import (
+        SweepResult,
+        cancel_sweep,
+        grid,
+        resume_sweep,
+        run_sweep,
+        sweep_results,
+    )
 
 __all__ = [
     "Run",
@@ -17,6 +24,7 @@ __all__ = [
     "Running",
     "SweepResult",
     "cancel",
+    "cancel_sweep",
     "compare",
     "grid",
     "picture",
@@ -33,6 +41,7 @@ _HOMES = {
     "Running": "runner",
     "SweepResult": "sweep",
     "cancel": "runner",
+    "cancel_sweep": "sweep",
     "compare": "comparison",
     "grid": "sweep",
     "picture": "run_picture",

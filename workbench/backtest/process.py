@@ -18,9 +18,6 @@ from typing import Any, Literal, TextIO
 
 from workbench.core.environment import without_keys
 
-CANCEL_FILE = "cancel"
-"""Anybody may make this file in a run's folder: the run is cancelled."""
-
 OUTPUT_FILE = "output.txt"
 """What a run's process prints."""
 

@@ -13,8 +13,8 @@ from typing import IO, Any
 
 from workbench import data
 from workbench.backtest.model import FINISHED, Run
-from workbench.backtest.process import CANCEL_FILE, OUTPUT_FILE, close, dismiss, launch, tell
-from workbench.backtest.store import RunStore
+from workbench.backtest.process import OUTPUT_FILE, close, dismiss, launch, tell
+from workbench.backtest.store import CANCEL_FILE, RunStore
 from workbench.core.errors import Cancelled, InputError, Issue, RunError, StudyError
 from workbench.core.files import write_text
 from workbench.core.progress import OnProgress, Progress, ShouldStop, ignore, never

@@ -5,7 +5,7 @@ runs it. That process and the one that started it share a lock on ``owner.lock``
 folder; the system lets go of it when both are dead. A run that says "running" whose lock is free
 has lost its process and is marked failed by whoever looks first. Any process may read at any time.
 What may be lost to a crash is the run in hand, never a finished one: artefacts are written aside
-and renamed, then the row is committed.
+and renamed, then the row is committed. Whoever works on a sweep holds the lock in its folder alone.
 """
 
 import datetime as dt
@@ -14,6 +14,7 @@ import json
 import secrets
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -26,6 +27,9 @@ from workbench.core.project import Project
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
 
 LOCK_FILE = "owner.lock"
+
+CANCEL_FILE = "cancel"
+"""Anybody may make this file in the folder of a run or a sweep: it is cancelled."""
 
 _JSON = ("params", "warnings", "digests", "balances", "pnl", "statistics", "study")
 
@@ -47,6 +51,19 @@ CREATE TABLE IF NOT EXISTS sweeps (
 );
 PRAGMA user_version = 1;
 """
+
+
+_LOOKING_SECONDS = 0.5
+"""Whoever looks whether a lock is held holds it for a moment."""
+
+
+def _locked(file: IO[bytes], kind: int) -> bool:
+    """Take a lock if it is free."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def now() -> str:
@@ -266,11 +283,44 @@ class RunStore:
             return False
         return True
 
+    @contextmanager
+    def sweeping(self, sweep_id: str) -> Iterator[None]:
+        """Be the one process that works on a sweep; a cancel asked of an earlier one is forgotten.
+
+        Raises
+        ------
+        WorkbenchError
+            If another one does.
+
+        """
+        folder = self.folder(sweep_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOCK_FILE).open("ab") as lock:
+            late = time.monotonic() + _LOOKING_SECONDS
+            while not _locked(lock, fcntl.LOCK_EX):
+                if time.monotonic() > late:
+                    message = f"sweep {sweep_id} is under way already"
+                    raise WorkbenchError(f"{message}: wait for its end, or cancel it")
+                time.sleep(0.02)
+            (folder / CANCEL_FILE).unlink(missing_ok=True)
+            yield
+
+    def swept(self, sweep_id: str) -> bool:
+        """Whether some process works on a sweep."""
+        try:
+            with (self.folder(sweep_id) / LOCK_FILE).open("rb") as lock:
+                return not _locked(lock, fcntl.LOCK_SH)
+        except FileNotFoundError:
+            return False
+
     def create_sweep(
-        self, study: Mapping[str, Any], points: Sequence[Mapping[str, Any]], notebook: str | None
-    ) -> str:
-        """Add a sweep over `points` (parameters by name); return its id."""
-        sweep_id = new_id(f"{study['study']}-sweep")
+        self,
+        sweep_id: str,
+        study: Mapping[str, Any],
+        points: Sequence[Mapping[str, Any]],
+        notebook: str | None,
+    ) -> None:
+        """Add a sweep over `points` (parameters by name)."""
         with self._database() as database:
             database.execute(
                 "INSERT INTO sweeps (id, name, created, notebook, study, points) "
@@ -280,7 +330,6 @@ class RunStore:
                     json.dumps(list(points), default=str),
                 ),
             )  # fmt: skip
-        return sweep_id
 
     def sweeps(self, *, limit: int = -1) -> Sequence[dict[str, Any]]:
         """Return id, name, time of creation and number of points of each sweep, newest first.

@@ -13,7 +13,7 @@ from typing import Any
 from workbench import data
 from workbench.backtest.model import Run
 from workbench.backtest.runner import Running, start
-from workbench.backtest.store import RunStore
+from workbench.backtest.store import CANCEL_FILE, RunStore, new_id
 from workbench.core.errors import Cancelled, Issue, StudyError, WorkbenchError
 from workbench.core.progress import OnProgress, Progress, ShouldStop, ignore, never
 from workbench.core.project import Project, locate
@@ -21,6 +21,8 @@ from workbench.engine.inspection import check_strategy
 from workbench.study import Study, load
 from workbench.study.load import build
 from workbench.study.places import Places
+
+_STOP_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class SweepResult:
         Every set of parameters asked for.
     runs
         The newest run of each point that has one, in the order of the points.
+    under_way
+        Whether some process works on it.
 
     """
 
@@ -42,6 +46,7 @@ class SweepResult:
     name: str
     points: Sequence[dict[str, Any]]
     runs: Sequence[Run]
+    under_way: bool = False
 
     @property
     def counts(self) -> dict[str, int]:
@@ -55,7 +60,7 @@ class SweepResult:
     def status(self) -> str:
         """``done`` when every point has a finished run that went well."""
         counts = self.counts
-        if counts["running"]:
+        if self.under_way or counts["running"]:
             return "running"
         if counts["done"] == len(self.points):
             return "done"
@@ -123,8 +128,8 @@ def run_sweep(
     StudyError
         If the study, or one of its points, is refused; nothing is run then.
     Cancelled
-        If `should_stop` said so; what is done stays done, `resume_sweep` goes on from there, as
-        it does after Ctrl-C.
+        If `should_stop` said so, or somebody called `cancel_sweep`; what is done stays done,
+        `resume_sweep` goes on from there, as it does after Ctrl-C.
 
     """
     project = project or Project.find(None if isinstance(study, Study) else locate(study).parent)
@@ -141,9 +146,12 @@ def run_sweep(
         data.ensure(each, project, on_progress=on_progress, should_stop=should_stop)
     store = RunStore(project)
     name = str(notebook) if notebook else None
-    sweep_id = store.create_sweep(study.to_dict(), points, name)
-    on_start(sweep_id)
-    return _work(store, study, sweep_id, points, notebook, processes, on_progress, should_stop)
+    sweep_id = new_id(f"{study.name}-sweep")
+    with store.sweeping(sweep_id):
+        store.create_sweep(sweep_id, study.to_dict(), points, name)
+        on_start(sweep_id)
+        _work(store, study, sweep_id, points, notebook, processes, on_progress, should_stop)
+    return sweep_results(sweep_id, project=project)
 
 
 def resume_sweep(
@@ -155,14 +163,51 @@ def resume_sweep(
     on_progress: OnProgress = ignore,
     should_stop: ShouldStop = never,
 ) -> SweepResult:
-    """Run the points of a sweep that are not done; parameters as for `run_sweep`."""
+    """Run the points of a sweep that are not done; parameters as for `run_sweep`.
+
+    Raises
+    ------
+    WorkbenchError
+        If another process works on it.
+    Cancelled
+        As for `run_sweep`.
+
+    """
     store = RunStore(project or Project.find())
     row = store.sweep(sweep_id, name=name)
     study = build(row["study"], Places())
-    done = {_key(run.params) for run in store.list(sweep_id=row["id"], status="done")}
-    missing = [point for point in row["points"] if _key(point) not in done]
-    notebook = row["notebook"]
-    return _work(store, study, row["id"], missing, notebook, processes, on_progress, should_stop)
+    with store.sweeping(row["id"]):
+        done = {_key(run.params) for run in store.list(sweep_id=row["id"], status="done")}
+        missing = [point for point in row["points"] if _key(point) not in done]
+        notebook = row["notebook"]
+        _work(store, study, row["id"], missing, notebook, processes, on_progress, should_stop)
+    return sweep_results(row["id"], project=store.project)
+
+
+def cancel_sweep(
+    sweep_id: str = "latest", *, name: str | None = None, project: Project | None = None
+) -> SweepResult:
+    """Cancel a sweep, whichever process works on it; return it once that one has stopped.
+
+    What is done stays done; `resume_sweep` goes on from there. One that is not under way is left as
+    it is.
+
+    Raises
+    ------
+    WorkbenchError
+        If its process does not stop.
+
+    """
+    store = RunStore(project or Project.find())
+    row = store.sweep(sweep_id, name=name)
+    late = time.monotonic() + _STOP_SECONDS
+    if store.swept(row["id"]):
+        (store.folder(row["id"]) / CANCEL_FILE).touch()
+    while store.swept(row["id"]):
+        if time.monotonic() > late:
+            raise WorkbenchError(f"sweep {row['id']} was asked to stop and has not: does it hang?")
+        time.sleep(0.05)
+    return sweep_results(row["id"], project=store.project)
 
 
 def sweep_results(
@@ -175,7 +220,7 @@ def sweep_results(
     for run in reversed(store.list(sweep_id=row["id"])):
         newest[_key(run.params)] = run
     runs = [newest[_key(point)] for point in row["points"] if _key(point) in newest]
-    return SweepResult(row["id"], row["name"], row["points"], runs)
+    return SweepResult(row["id"], row["name"], row["points"], runs, store.swept(row["id"]))
 
 
 def point_study(study: Study, point: dict[str, Any]) -> Study:
@@ -209,7 +254,7 @@ def _work(
     processes: int | None,
     on_progress: OnProgress,
     should_stop: ShouldStop,
-) -> SweepResult:
+) -> None:
     """Keep `processes` runs going until every point has had its turn."""
     stop = threading.Event()
     current: set[Running] = set()
@@ -242,6 +287,7 @@ def _work(
             with guard:
                 current.discard(running)
 
+    asked = store.folder(sweep_id) / CANCEL_FILE
     began = time.monotonic()
     with ThreadPoolExecutor(processes or os.cpu_count() or 1) as pool:
         pending: set[Future[None]] = {pool.submit(one, point) for point in points}
@@ -250,7 +296,7 @@ def _work(
                 finished, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in finished:
                     future.result()
-                _heed(should_stop, sweep_id)
+                _heed(lambda: should_stop() or asked.exists(), sweep_id)
                 if finished:
                     done = len(points) - len(pending)
                     task = f"{study.name}, {time.monotonic() - began:.0f} s"
@@ -262,7 +308,6 @@ def _work(
                     running.cancel()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return sweep_results(sweep_id, project=store.project)
 
 
 def _heed(should_stop: ShouldStop, sweep_id: str) -> None:

@@ -29,9 +29,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.backtest import artefacts
-from workbench.backtest.process import CANCEL_FILE, receive
+from workbench.backtest.process import receive
 from workbench.backtest.statistics import statistics
-from workbench.backtest.store import RunStore, now
+from workbench.backtest.store import CANCEL_FILE, RunStore, now
 from workbench.core.errors import Cancelled, InputError, WorkbenchError
 from workbench.core.progress import Progress
 from workbench.core.project import Project

@@ -77,7 +77,11 @@ def status(study: str, over: list[str], params: list[str], as_json: bool) -> int
     from workbench.backtest.sweep import sweep_results
 
     name = load_study(study, over, params).name
-    result = sweep_results(name=name, project=project_of(study))
+    return show_state(sweep_results(name=name, project=project_of(study)), as_json)
+
+
+def show_state(result: Any, as_json: bool) -> int:
+    """Print how far a sweep is."""
     counts = ", ".join(f"{count} {what}" for what, count in result.counts.items() if count)
     document = {
         "sweep_id": result.id,
@@ -87,6 +91,17 @@ def status(study: str, over: list[str], params: list[str], as_json: bool) -> int
     }
     emit(document, as_json, lambda: say(f"{result.id}: {result.status} ({counts})"))
     return 0
+
+
+@sweep.command()
+@study_options
+@json_option
+def cancel(study: str, over: list[str], params: list[str], as_json: bool) -> int:
+    """Cancel the newest sweep of STUDY, whichever process runs it; resume goes on from there."""
+    from workbench.backtest.sweep import cancel_sweep
+
+    name = load_study(study, over, params).name
+    return show_state(cancel_sweep(name=name, project=project_of(study)), as_json)
 
 
 @sweep.command()

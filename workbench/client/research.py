@@ -156,6 +156,10 @@ class Sweeps(Noun):
         """
         return self._get(f"/sweeps/{quoted(sweep_id)}", limit=500, statistic=statistic)
 
+    def cancel(self, sweep_id: str = "latest") -> Document:
+        """Cancel a sweep, whichever process runs it; `resume` goes on from there."""
+        return self._post(f"/sweeps/{quoted(sweep_id)}/cancel", {}, timeout=60)
+
 
 class Runs(Noun):
     """Recorded runs."""

@@ -25,6 +25,7 @@ from workbench.widgets.look import button, html, notice, resource
 from workbench.widgets.run_detail import RunDetail
 from workbench.widgets.studies import NO_STUDIES, Inspection, about, inspect, source, study_files
 from workbench.widgets.turns import in_turns
+from workbench.widgets.under_way import UnderWay
 from workbench.widgets.work import Work
 
 _ASIDE = (
@@ -36,7 +37,8 @@ _ASIDE = (
 class BacktestRunner(Widget):
     """Choose a study, change its parameters for one run, run it, look at the result.
 
-    The files of ``studies/`` are looked at again as soon as they change.
+    The files of ``studies/`` are looked at again as soon as they change. A run of the study that
+    another page or process has begun is followed, and can be cancelled.
 
     Parameters
     ----------
@@ -77,13 +79,14 @@ class BacktestRunner(Widget):
         self._start = button("Run", "primary", self._go, disabled=True)
         self._open = button("Open the run", "default", self._show, visible=False)
         self._work = Work(self.project, on_turn=self._turn)
+        self._under_way = UnderWay(self.project)
         self._empty, self._aside = html(), html(_ASIDE if on_open is None else "")
         self._detail = RunDetail(self.project)
         self._detail.visible = False
         left = pn.Column(
             self._select, self._about, self._issues, self._form, self._refused,
             pn.Row(self._start, self._open, margin=0, styles={"gap": "10px"}),
-            self._work, self._source,
+            self._work, self._under_way, self._source,
             styles={"flex": "1 1 460px", "min-width": "0", "gap": "12px"}, margin=0,
         )  # fmt: skip
         right = pn.Column(
@@ -108,6 +111,17 @@ class BacktestRunner(Widget):
         self._empty.object = "" if found else NO_STUDIES.format(escape(str(folder)))
         if found:
             self._look()
+            await self._follow()
+
+    async def _follow(self) -> None:
+        """Show a run that another page or process has begun, such as this page before a reload."""
+        study = self._inspection.study
+        if study is None or self._work.busy:
+            self._under_way.hide()
+            return
+        ended = await self._under_way.look(study.name)
+        if ended is not None and not self._work.busy:
+            self._ended(ended)
 
     def _selected(self, _: Any) -> None:
         if self._select.value:

@@ -11,9 +11,16 @@ from typing import Any
 import panel as pn
 import param
 
-from workbench.backtest import RunStore, SweepResult, resume_sweep, run_sweep, sweep_results
+from workbench.backtest import (
+    RunStore,
+    SweepResult,
+    cancel_sweep,
+    resume_sweep,
+    run_sweep,
+    sweep_results,
+)
 from workbench.backtest.glossary import TERMS
-from workbench.backtest.insight import in_words, ranked, short, varied
+from workbench.backtest.insight import STATISTICS, in_words, ranked, short, varied
 from workbench.core.progress import OnProgress, ShouldStop
 from workbench.core.project import Project
 from workbench.widgets.base import Widget
@@ -25,10 +32,6 @@ from workbench.widgets.sweep_pieces import Plan, columns, counts, row, shares
 from workbench.widgets.turns import in_turns
 from workbench.widgets.work import Work
 
-STATISTICS = (
-    "sharpe", "total_return", "net_profit", "cagr", "sortino", "calmar", "max_drawdown",
-    "volatility", "profit_factor", "win_rate", "trades",
-)  # fmt: skip
 MOST = 200
 
 _NO_SWEEP = '<div class="empty"><h2>No sweep of this study yet</h2><p>{}</p></div>'
@@ -37,7 +40,7 @@ _NO_SWEEP = '<div class="empty"><h2>No sweep of this study yet</h2><p>{}</p></di
 class SweepBoard(Widget):
     """Run a study over a grid of parameters and see what comes of it, as it comes.
 
-    Sweeps that other processes run are followed as well.
+    Sweeps that other processes run are followed as well, and can be cancelled.
 
     Parameters
     ----------
@@ -87,6 +90,7 @@ class SweepBoard(Widget):
         self._run = button("Run the sweep", "primary", self._go, align="end", disabled=True)
         self._resume = button("Run what is missing", "default", self._go_on, align="end")
         self._resume.visible = False
+        self._stop = button("Cancel the sweep", "danger", self._cancel, align="end", visible=False)
         self._work = Work(self.project, on_turn=self._turn)
         self._about, self._state, self._words, self._shares = html(), html(), html(), html()
         self._empty, self._none = html(), html()
@@ -114,7 +118,8 @@ class SweepBoard(Widget):
             sizing_mode="stretch_width", margin=0, styles={"gap": "14px"}, visible=False,
         )  # fmt: skip
         self._head = pn.Column(
-            pn.FlexBox(self._study, self._run, self._sweep, self._resume, gap="12px",
+            pn.FlexBox(self._study, self._run, self._sweep, self._resume, self._stop,
+                       gap="12px",
                        align_items="flex-end", margin=0, sizing_mode="stretch_width"),
             self._about, self._work,
             sizing_mode="stretch_width", margin=0, styles={"gap": "10px"}, visible=False,
@@ -150,7 +155,7 @@ class SweepBoard(Widget):
         if self._started:
             self.sweep, self._started = self._started, ""
         stamp = (self._store.stamp(), self.study, self.sweep)
-        if stamp != self._seen or (self.result and self.result.counts["running"]):
+        if stamp != self._seen or (self.result and self.result.status == "running"):
             self._seen = stamp
             await self._read()
 
@@ -179,8 +184,9 @@ class SweepBoard(Widget):
         plan, result, busy = self._plan, self.result, self._work.busy
         self._run.disabled = busy or plan is None or not plan.points
         missing = len(result.points) - result.counts["done"] if result else 0
-        running = result.counts["running"] if result else 0
-        self._resume.visible = bool(missing and not running and not busy)
+        under_way = result is not None and result.status == "running"
+        self._resume.visible = bool(missing and not under_way and not busy)
+        self._stop.visible = bool(result and result.under_way and not busy)
 
     async def _read(self) -> None:
         """Read the sweeps of the study, and the results of the one shown."""
@@ -321,6 +327,18 @@ class SweepBoard(Widget):
             )
 
         self._work.begin(f"Sweep {sweep}", work, self._ended)
+
+    async def _cancel(self, _: Any) -> None:
+        """Cancel a sweep that another page or another process runs."""
+        self._stop.disabled = True
+        try:
+            await asyncio.to_thread(cancel_sweep, self.sweep, project=self.project)
+            self._work.say(notice("hint", "Cancelled"))
+            await self._read()
+        except Exception as error:  # said beside the button
+            self._work.say(failure(error, "The sweep cannot be cancelled"))
+        finally:
+            self._stop.disabled = False
 
     def _begun(self, sweep_id: str) -> None:
         self._started = sweep_id

@@ -227,6 +227,24 @@ def routes(gate: Gate) -> APIRouter:
 
         return Json(await run(work))
 
+    @router.post(
+        "/sweeps/{sweep_id}/cancel",
+        tags=["sweeps"],
+        dependencies=needs("research"),
+        responses=answers(Document),
+    )
+    async def cancel_sweep(
+        sweep_id: Annotated[str, Path(max_length=200, description="An id, or latest")],
+    ) -> Response:
+        """Cancel a sweep, whichever process runs it; what is done stays done."""
+
+        def work() -> Document:
+            name = found(runs.sweep, sweep_id)["id"]
+            known = backtest.cancel_sweep(name, project=project).to_dict()
+            return {key: value for key, value in known.items() if key != "runs"}
+
+        return Json(await run(work))
+
     @router.get("/runs", tags=["runs"], dependencies=needs("read"), responses=answers(Runs))
     async def list_runs(
         status: Literal["queued", "running", "done", "failed", "cancelled"] | None = None,
