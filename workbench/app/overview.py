@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -13,7 +15,10 @@ import panel as pn
 from workbench.backtest import Run, RunStore
 from workbench.backtest.glossary import NONE, written
 from workbench.backtest.model import FINISHED
+from workbench.core.errors import WorkbenchError
 from workbench.core.project import Project
+from workbench.live import history
+from workbench.live.handle import JOURNAL, Node
 from workbench.widgets import live_html
 from workbench.widgets.base import Widget
 from workbench.widgets.live_html import nothing, sheet, table
@@ -25,6 +30,7 @@ from workbench.widgets.studies import study_files
 MOST_RUNS = 10
 MOST_SWEEPS = 6
 MOST_ALERTS = 8
+_DAY = 86_400
 
 _CUT = "width: 100%; max-width: 0; min-width: 160px; overflow: hidden; text-overflow: ellipsis"
 
@@ -78,6 +84,7 @@ class Overview(Widget):
         self._hub = hub(self.project)
         self._seen: object = None
         self._kept = Kept(0, False, [], [], {})
+        self._past: dict[str, tuple[float, list[dict[str, Any]]]] = {}
         self._figures = Board(on_pick=self._picked)
         self._nodes, self._alerts = Board(on_pick=self._picked), Board(on_pick=self._picked)
         self._runs, self._sweeps = Board(on_pick=self._picked), Board(on_pick=self._picked)
@@ -107,12 +114,36 @@ class Overview(Widget):
         if first or seen != self._seen or under_way:
             self._kept = await asyncio.to_thread(_read, self.project, self._store)
             self._seen = seen
-        alerts = _alerts(views)
+        alerts = _alerts(views) + await asyncio.to_thread(self._missed, views)
+        alerts.sort(key=lambda one: one[1]["at"], reverse=True)
         self._figures.content = _figures(views, self._kept, alerts) + _steps(self._kept, views)
         self._nodes.content = _nodes(views)
         self._runs.content = _runs(self._kept.runs)
         self._sweeps.content = _sweeps(self._kept)
         self._alerts.content = _alert_table(alerts)
+
+    def _missed(self, views: Sequence[View]) -> list[tuple[str, dict[str, Any]]]:
+        """Return the alerts of the last day that nobody has seen, of nodes that have ended.
+
+        A journal is read again only when it has changed; called in a thread.
+        """
+        since, found = time.time() - _DAY, []
+        for view in views:
+            node = Node(self.project, view.id)
+            path = node.folder / JOURNAL
+            if view.running or not path.exists() or (at := path.stat().st_mtime) < since:
+                continue
+            if self._past.get(view.id, (0.0, []))[0] != at:
+                try:
+                    self._past[view.id] = (at, history.alerts(node, _DAY))
+                except WorkbenchError:  # damaged: its own view says so
+                    self._past[view.id] = (at, [])
+            found += [
+                (view.id, alert | {"ended": True})
+                for alert in self._past[view.id][1]
+                if alert["acknowledged"] is None and alert["at"] > since
+            ]
+        return found
 
     def _picked(self, what: str) -> None:
         kind, _, name = what.partition(":")
@@ -147,13 +178,13 @@ def _read(project: Project, store: RunStore) -> Kept:
 
 
 def _alerts(views: Sequence[View]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the alerts of all nodes with the node's name, the newest first."""
-    found = [
+    """Return the alerts of the nodes that run, each with the node's name."""
+    return [
         (view.id, alert)
         for view in views
+        if view.running
         for alert in (view.value("risk") or {}).get("alerts") or []
     ]
-    return sorted(found, key=lambda one: one[1]["at"], reverse=True)
 
 
 def _figures(
@@ -262,17 +293,27 @@ def _sweeps(kept: Kept) -> str:
 
 def _alert_table(alerts: Sequence[tuple[str, dict[str, Any]]]) -> str:
     rows = [
-        f'<tr data-key="{escape(node)}-{alert["number"]}"><th scope="row" class="left"><button '
-        f'data-pick="risk:{escape(node)}">{escape(node)}</button></th>'
-        f'<td class="left">{live_html.clock(alert["at"] * 1e9)[:8]}</td>'
+        f'<tr data-key="{escape(node)}-{alert["at"]}-{alert["number"]}"><th scope="row" '
+        f'class="left"><button data-pick="risk:{escape(node)}">{escape(node)}</button></th>'
+        f'<td class="left">{_moment(alert["at"])}</td>'
         f'<td class="words">{escape(alert["message"])}</td>'
-        f"<td>{'seen' if alert['acknowledged'] else '<b>not seen</b>'}</td></tr>"
+        f"<td>{_seen(alert)}</td></tr>"
         for node, alert in alerts[:MOST_ALERTS]
     ]
     heads = ("<Node", "<Time (UTC)", "<What was found", "")
     shown = (
         table(heads, rows, label="Alerts")
         if rows
-        else nothing("No running node has broken a limit.")
+        else nothing("No running node has broken a limit, and no alert of the last day was missed.")
     )
     return sheet("Alerts", shown)
+
+
+def _moment(at: float) -> str:
+    return f"{dt.datetime.fromtimestamp(at, dt.UTC):%m-%d %H:%M:%S}"
+
+
+def _seen(alert: dict[str, Any]) -> str:
+    if alert["acknowledged"]:
+        return "seen"
+    return "<b>not seen</b>" + (", ended" if alert.get("ended") else "")

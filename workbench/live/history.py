@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
+from workbench.core.journal import Reader
 from workbench.core.style import BAND, BLUE, WIDTH_INCHES, drawn, framed, holoviews, naive
-from workbench.live.handle import Node
+from workbench.live.handle import JOURNAL, Node
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def alerts(node: Node, seconds: float = 86_400) -> list[dict[str, Any]]:
+    """Return the alerts of the last day, or of so many seconds, also of a node that has ended.
+
+    Of a journal that long only the newest 50,000 entries are looked at.
+
+    Returns
+    -------
+    list of dict
+        As `risk.show` has them, the oldest first: ``number`` (they begin anew with each engine),
+        ``limit``, ``message``, ``at``, ``steps``, and ``acknowledged``, who has seen it.
+
+    """
+    found, named = [], {}
+    for entry in Reader.newest(node.folder / JOURNAL, _NEWEST).new():
+        if entry["type"] == "alert.raised":
+            alert = {key: entry[key] for key in _ALERT}
+            found.append(alert)
+            named[alert["number"]] = alert
+        elif entry["type"] == "alert.acknowledged" and entry["number"] in named:
+            named[entry["number"]]["acknowledged"] = entry["who"]
+    return [alert for alert in found if alert["at"] > time.time() - seconds]
+
+
+_NEWEST = 50_000
+_ALERT = ("number", "limit", "message", "at", "steps", "acknowledged")
 
 
 def fills(node: Node) -> pd.DataFrame:

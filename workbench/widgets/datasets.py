@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -25,12 +24,9 @@ from workbench.data.picture import Drawn
 from workbench.engine import loading
 from workbench.study import load
 from workbench.widgets.glimpse import GlimpseView
-from workbench.widgets.look import CARD, bar, button, drawing, failure, html, notice, resource
+from workbench.widgets.look import CARD, bar, button, drawing, failure, html, notice
 from workbench.widgets.rows import Column, Row, Rows
-from workbench.widgets.studies import study_files
 from workbench.widgets.turns import in_turns
-
-NO_STUDY = "None"
 
 _COLUMNS: tuple[Column, ...] = (
     {"label": "Dataset", "wide": True}, {"label": "Type"}, {"label": "Source"},
@@ -50,19 +46,13 @@ class _Reading:
 
     Attributes
     ----------
-    studies
-        Names of the project's.
     picture, drawn
         The coverage, and its drawing if it is another one than the page shows.
-    wrong
-        Why what the study lacks cannot be told.
 
     """
 
-    studies: list[str]
     picture: CoverageMap
     drawn: Drawn | None
-    wrong: Exception | None
 
 
 class DataView(pn.viewable.Viewer):
@@ -74,34 +64,21 @@ class DataView(pn.viewable.Viewer):
         Whose catalog.
     dark
         Whether pictures are drawn for a dark page.
-    on_new
-        Called when the user wants to run a study, which fetches what it needs; None where what is
-        missing is told of the study that `mark` names, and how to get it is said elsewhere.
 
     """
 
     chosen = param.String(default="", doc="The dataset looked at, ``kind/identity``.")
 
-    def __init__(
-        self, project: Project, *, dark: bool, on_new: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, project: Project, *, dark: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._project, self._dark = project, dark
         self._seen: str | None = None
         self._numbers: dict[str, Any] | None = None
         self._progress: Progress | None = None
         self._busy = self._wanted = False
-        style = [resource("controls.css")]
+        self._marked = ""
         self._said, self._bar, self._wrong, self._broken = html(), html(), html(), html()
-        self._study = pn.widgets.Select(
-            name="Missing for study", options=[NO_STUDY], width=220, margin=0, stylesheets=style,
-        )  # fmt: skip
-        self._study.param.watch(lambda _: self.read(), "value")
         again = button("Read again", "default", lambda _: self.read(), width=110, align="end")
-        self._new = button(
-            "Run a study", "primary", lambda _: on_new() if on_new else None, visible=False
-        )
-        self._alone, self._marked = on_new is not None, NO_STUDY
         # Two hundred datasets are taller than a page: they scroll in a window of their own.
         window = CARD | {"max-height": "640px", "overflow-y": "auto"}
         self._map = pn.Column(sizing_mode="stretch_width", margin=0, styles=window, visible=False)
@@ -110,11 +87,12 @@ class DataView(pn.viewable.Viewer):
         self._glimpse = GlimpseView(project, dark=dark)
         self._column = pn.Column(
             pn.Row(
-                *(self._said, self._study, again) if on_new else (self._said, again), margin=0,
-                sizing_mode="stretch_width", styles={"gap": "12px", "align-items": "flex-end"},
+                # Its room is kept while there is nothing to say: the button stays on the right.
+                pn.Column(self._said, sizing_mode="stretch_width", margin=0), again,
+                margin=0, sizing_mode="stretch_width",
+                styles={"gap": "12px", "align-items": "flex-end"},
             ),
-            self._bar, pn.Row(pn.HSpacer(), self._new, pn.HSpacer(), margin=0),
-            self._wrong, self._map, self._broken, self._table, self._glimpse,
+            self._bar, self._wrong, self._map, self._broken, self._table, self._glimpse,
             sizing_mode="stretch_width", styles={"gap": "12px"}, margin=0,
         )  # fmt: skip
 
@@ -139,7 +117,7 @@ class DataView(pn.viewable.Viewer):
 
     def mark(self, name: str) -> None:
         """Show what a study's file in ``studies/`` lacks; empty for none."""
-        self._marked = name or NO_STUDY
+        self._marked = name
         self.read()
 
     def shade(self, dark: bool) -> None:
@@ -162,9 +140,7 @@ class DataView(pn.viewable.Viewer):
         try:
             while self._wanted:
                 self._wanted = False
-                name = self._study.value if self._alone else self._marked
-                found = await asyncio.to_thread(self._look, name)
-                self._show(found)
+                self._show(await asyncio.to_thread(self._look, self._marked))
         except Exception as error:  # said where the picture would be
             self._wrong.object = failure(error, "The catalog cannot be read")
         finally:
@@ -173,19 +149,17 @@ class DataView(pn.viewable.Viewer):
     def _look(self, name: str) -> _Reading:
         """Read and draw; in a thread, which may end."""
         loading.load()
-        folder, wrong, study = self._project.root / "studies", None, None
         try:
-            study = None if name == NO_STUDY else load(folder / name)
+            study = load(self._project.root / "studies" / name) if name else None
             picture = data.coverage_map(study, self._project, on_progress=self._heard)
-        except InputError as error:  # the study's fault: what there is can be shown all the same
-            wrong = error
+        except InputError:  # the study's fault: what there is can be shown all the same
             picture = data.coverage_map(None, self._project, on_progress=self._heard)
         numbers, drawn = picture.to_dict(), None
         if numbers != self._numbers and picture.coverage.datasets:
             with drawing:
                 drawn = picture.draw(dark=self._dark)
         self._numbers = numbers
-        return _Reading(study_files(folder), picture, drawn, wrong)
+        return _Reading(picture, drawn)
 
     def _heard(self, progress: Progress) -> None:
         self._progress = progress
@@ -193,13 +167,7 @@ class DataView(pn.viewable.Viewer):
     def _show(self, found: _Reading) -> None:
         coverage = found.picture.coverage
         sets, faults = coverage.datasets, coverage.faults
-        self._study.options = [NO_STUDY, *found.studies]
-        self._study.visible = bool(found.studies) and self._alone
-        title = f"What {self._study.value} lacks cannot be told"
-        # Where a study is marked from outside, that is told there.
-        self._wrong.object = failure(found.wrong, title) if found.wrong and self._alone else ""
         empty = not sets and not faults
-        self._new.visible = empty and self._alone
         self._map.visible = self._table.visible = bool(sets)
         if found.drawn:
             self._place(found.picture, found.drawn)
