@@ -175,6 +175,10 @@ def test_a_price_a_budget_and_what_is_wrong(visit, url, root, vendor):
     button(page, "Cancel").click()
     expect(button(page, "Fetch")).to_be_enabled()
     button(page, "Fetch").click()
+    expect(button(page, re.compile("^Yes, for"))).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(button(page, "Fetch")).to_be_enabled()
+    button(page, "Fetch").click()
     button(page, re.compile("^Yes, for")).click()
     page.get_by_text(re.compile(r"Fetched [\d,]+ rows in \d+ requests?, for [\d.]+ USD")).wait_for(
         timeout=PATIENCE

@@ -220,3 +220,83 @@ def test_sections_are_added_and_taken_away(opened):
     expect(problems(page)).to_contain_text("live.feeds.0.product_types", timeout=20_000)
     page.locator('[data-group="live"]').get_by_role("button", name="Remove").click()
     expect(text(page)).to_have_value(CROSS)
+
+
+def test_leaving_with_something_unsaved_asks_first_and_escape_takes_a_question_back(opened, study):
+    page = opened
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    field(page, "strategy.params.slow").click()
+    field(page, "strategy.params.slow").fill("61")
+    expect(page.locator(".status:visible")).to_contain_text("not saved")
+    # Another study is not opened over it, and the page is not left for another.
+    page.get_by_label("Study", exact=True).select_option("breakout.yaml")
+    page.get_by_text("ema-cross.yaml has changes that are not saved").wait_for()
+    expect(page.get_by_label("Study", exact=True)).to_have_value("ema-cross.yaml")
+    with page.expect_event("dialog"):
+        page.evaluate("location.reload()")
+    assert asked == ["beforeunload"]
+    expect(field(page, "strategy.params.slow")).to_have_value("61")
+    # Somebody else's change is asked about; Escape leaves both as they are.
+    study.write_text(CROSS.replace("slow: 50", "slow: 53"))
+    over = page.get_by_role("button", name="Save over it")
+    expect(over).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(over).to_be_hidden()
+    assert "slow: 53" in study.read_text()
+    expect(field(page, "strategy.params.slow")).to_have_value("61")
+    page.get_by_role("button", name="Undo").click()
+    expect(text(page)).to_have_value(CROSS)
+    page.get_by_role("button", name="Redo").click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("was changed by somebody else: nothing was saved").wait_for()
+    over.click()
+    page.get_by_text(re.compile("Saved as version .* of ema-cross")).wait_for()
+    assert "slow: 61" in study.read_text()
+    page.reload()
+    expect(text(page)).to_be_visible()
+    assert asked == ["beforeunload"], "what is saved can be left"
+
+
+def test_what_is_typed_before_the_server_answers_is_kept(browser, url, study):
+    """Both sides change the text before either hears of the other: the answers are held back."""
+    page = browser.new_context().new_page()
+    sent, held, holds = [], [], []
+
+    def between(socket):
+        server = socket.connect_to_server()
+        socket.on_message(lambda message: (sent.append(message), server.send(message)))
+        server.on_message(
+            lambda message: held.append((socket, message)) if holds else socket.send(message)
+        )
+
+    def pass_on():
+        holds.clear()
+        while held:
+            socket, message = held.pop(0)
+            socket.send(message)
+
+    page.route_web_socket(re.compile("/ws"), between)
+    page.goto(f"{url}/StudyEditor")
+    page.get_by_label("Study", exact=True).select_option("ema-cross.yaml")
+    expect(text(page)).to_have_value(CROSS)
+    expect(problems(page)).to_contain_text("Valid: it can run")
+    holds.append(True)
+    field(page, "strategy.params.fast").fill("20")
+    field(page, "strategy.params.fast").press("Tab")
+    field(page, "data.0.provider").select_option("catalog")
+    line_of(page, "    end:")
+    page.keyboard.type(" # mine")
+    while not any("# mine" in str(message) for message in sent):
+        page.wait_for_timeout(50)
+    expect(field(page, "strategy.params.fast")).to_have_value("20")
+    expect(field(page, "data.0.provider")).to_have_value("catalog")
+    pass_on()
+    both = CROSS.replace("fast: 10,", "fast: 20,").replace("provider: sample", "provider: catalog")
+    both = both.replace("end: 2013-03-01", "end: 2013-03-01 # mine")
+    expect(text(page)).to_have_value(both)
+    expect(field(page, "strategy.params.fast")).to_have_value("20")
+    page.keyboard.press("Control+s")
+    page.get_by_text(re.compile("Saved as version .* of ema-cross")).wait_for()
+    assert study.read_text() == both
+    page.context.close()

@@ -22,6 +22,7 @@ from workbench.study import StudyStore, edit, loads, source
 from workbench.venue import announce
 from workbench.widgets import adapter_fields as fields
 from workbench.widgets.base import Widget
+from workbench.widgets.escape import Escape
 from workbench.widgets.form import Form
 from workbench.widgets.jobs import Job
 from workbench.widgets.look import CARD, bound, button, failure, html, notice, resource
@@ -87,6 +88,7 @@ class AdapterForm(Widget):
         )
         self._said = html()
         self._form = Form(on_edit=self._edited, on_action=self._acted)
+        self._escape = Escape(lambda: self._acted("keep", "", {}))
         self._check = button("Check the connection", "primary", self._start, min_width=170)
         self._cancel = button("Cancel", "danger", self._stop, disabled=True)
         self._result, self._snippet, self._put_said = html(), html(), html()
@@ -128,7 +130,7 @@ class AdapterForm(Widget):
             sizing_mode="stretch_width", margin=0,
         )  # fmt: skip
         self.place(
-            pn.Column(top, self._said, both, sizing_mode="stretch_width", margin=0,
+            pn.Column(self._escape, top, self._said, both, sizing_mode="stretch_width", margin=0,
                       styles={"gap": "12px"})
         )  # fmt: skip
 
@@ -195,6 +197,7 @@ class AdapterForm(Widget):
         first = fields.credentials(
             found, str(self.environment), self._stored, waits=waits, practice=words
         )
+        self._escape.on_now = self._forgetting
         if self._forgetting:
             first["actions"] = [
                 {"id": "forget!", "label": "Remove them for good", "tone": "danger"},

@@ -20,6 +20,7 @@ from workbench.data.planner import DatasetPlan
 from workbench.study import Study, load
 from workbench.widgets.base import Widget
 from workbench.widgets.datasets import DataView
+from workbench.widgets.escape import Escape
 from workbench.widgets.jobs import Job
 from workbench.widgets.look import CARD, bar, bound, button, failure, html, notice, resource
 from workbench.widgets.studies import NO_STUDIES, study_files
@@ -87,7 +88,7 @@ class DataPlanner(Widget):
             "Cancel", "danger", lambda _: self._wish(self._stop), align="end", disabled=True
         )
         self._empty, self._said, self._figures, self._sets = html(), html(), html(), html()
-        self._bar = html(min_height=34)
+        self._bar, self._escape = html(min_height=34), Escape(lambda: self._wish(self._stop))
         self._view = DataView(self.project, dark=bool(dark))
         self._view.param.watch(lambda event: self.param.update(dataset=event.new), "chosen")
         top = pn.FlexBox(
@@ -97,14 +98,16 @@ class DataPlanner(Widget):
         )  # fmt: skip
         self._card = pn.Column(
             self._figures, self._sets, self._bar, self._said,
-            sizing_mode="stretch_width", margin=0, styles=CARD | {"gap": "12px"},
+            sizing_mode="stretch_width", margin=0,
+            styles=CARD | {"gap": "12px", "min-height": "230px"},  # room for a plan to come
         )  # fmt: skip
         self._upper = pn.Column(
             top, self._card, sizing_mode="stretch_width", styles={"gap": "12px"}, margin=0
         )
         self.place(
             pn.Column(
-                self._empty, self._upper, html("<h3>What the catalog covers</h3>"), self._view,
+                self._escape, self._empty, self._upper,
+                html("<h3>What the catalog covers</h3>"), self._view,
                 sizing_mode="stretch_width", styles={"gap": "12px"}, margin=0,
             )
         )  # fmt: skip
@@ -209,8 +212,7 @@ class DataPlanner(Widget):
             self._said.object = failure(job.error, f"studies/{self.study} cannot be planned")
         elif job.result is not None:
             self._plan = job.result
-            if self._priced or all(one.local for one in job.result[0].datasets):
-                self._priced = True
+            self._priced = self._priced or all(one.local for one in job.result[0].datasets)
         self._show()
         if self._wants:
             self._wants = False
@@ -301,20 +303,18 @@ class DataPlanner(Widget):
             told += notice("warning", f"This costs {_money(planned)}: fetch it?")
         if job is not None and fetching:
             progress = job.progress
-            count = f"{progress.done:,.0f}"
-            count += f" of {progress.total:,.0f}" if progress.total else ""
+            of = f" of {progress.total:,.0f}" if progress.total else ""
             words = " · ".join(filter(None, [
-                "Stopping" if job.stopping else progress.task, f"{count} {progress.unit}".strip(),
-                progress.detail,
+                "Stopping" if job.stopping else progress.task,
+                f"{progress.done:,.0f}{of} {progress.unit}".strip(), progress.detail,
             ]))  # fmt: skip
             self._bar.object = bar(words, progress.fraction)
         elif self._asking is not None:
             self._bar.object = f'<p class="muted">{escape(self._asking.doing)} …</p>'
         else:
             self._bar.object = told or _next(planned, priced=self._priced)
-        self._fetch.label = (
-            f"Yes, for {_money(planned)}" if self._confirmed and planned else "Fetch"
-        )
+        self._escape.on_now = asks = self._confirmed and planned is not None
+        self._fetch.label = f"Yes, for {_money(planned)}" if asks else "Fetch"
         complete = planned is not None and planned.complete and not self._again.value
         self._fetch.disabled = busy or bool(wrong) or bool(too_much) or complete
         self._price.disabled = busy

@@ -136,6 +136,7 @@ class YamlEditor(JSComponent):
     hint = param.Dict(default={}, doc="``path`` and ``words`` of where the cursor is.")
     offers = param.Dict(default={}, doc="``items`` with ``text`` and ``help``, and what is typed.")
     label: Any = param.String(default="YAML", doc="For those who do not see it.")
+    unsaved: Any = param.Boolean(default=False, doc="Whether leaving the page loses something.")
     readonly: Any = param.Boolean(default=False, doc="Whether it cannot be changed.")
 
     _esm = resource("yaml.js")

@@ -15,6 +15,7 @@ from panel.io.document import hold
 
 from workbench.core.project import Project
 from workbench.widgets.base import Widget
+from workbench.widgets.escape import Escape
 from workbench.widgets.jobs import Job
 from workbench.widgets.live_hub import View, hub
 from workbench.widgets.look import button, failure, html, notice, resource
@@ -147,22 +148,6 @@ class Deeds(pn.viewable.Viewer):
                 self._said.object = told
 
         in_turns(follow)
-
-
-class Escape(JSComponent):
-    """Calls `on_escape` when the key is pressed, while it is on."""
-
-    on_now = param.Boolean(default=False, doc="Whether it is listened to.")
-
-    _esm = resource("escape.js")
-
-    def __init__(self, on_escape: Callable[[], None]) -> None:
-        super().__init__(width=0, height=0, margin=0)  # type: ignore[no-untyped-call]
-        self._on_escape = on_escape
-
-    def _handle_msg(self, _: Any) -> None:
-        if self.on_now:
-            self._on_escape()
 
 
 class Confirm(pn.viewable.Viewer):

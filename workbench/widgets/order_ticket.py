@@ -15,6 +15,7 @@ from workbench.core.project import Project
 from workbench.live import orders
 from workbench.live.handle import NoAnswer, Node
 from workbench.widgets import live_html, order_answers
+from workbench.widgets.escape import Escape
 from workbench.widgets.live_hub import View
 from workbench.widgets.live_page import Board, Confirm, Deeds, LiveWidget
 from workbench.widgets.look import CARD, button, notice, resource
@@ -351,11 +352,13 @@ class _Change(pn.viewable.Viewer):
         self._before: dict[str, str] = {}
         act = button("Change the order", "primary", self._do, align="end")
         leave = button("Leave it", "default", lambda _: self.close(), align="end")
+        escape = Escape(self.close)
         self._box = pn.Column(
-            self._about,
+            escape, self._about,
             pn.Row(*self._fields.values(), act, leave, margin=0, styles={"gap": "10px"}),
             margin=0, sizing_mode="stretch_width", visible=False, styles=CARD | {"gap": "10px"},
         )  # fmt: skip
+        self._box.param.watch(lambda event: escape.param.update(on_now=event.new), "visible")
 
     def __panel__(self) -> Any:
         return self._box

@@ -18,6 +18,7 @@ from workbench.study.fields import is_name
 from workbench.study.places import Path as Place
 from workbench.widgets import study_hints as hints
 from workbench.widgets.base import Widget
+from workbench.widgets.escape import Escape
 from workbench.widgets.form import Form, YamlEditor
 from workbench.widgets.jobs import Job
 from workbench.widgets.look import button, failure, html, notice, resource
@@ -81,6 +82,7 @@ class StudyEditor(Widget):
         self._said = html()
         self._form = Form(on_edit=self._edited, on_action=self._acted)
         self._yaml = YamlEditor(on_message=self._heard)
+        self._escape = Escape(self._leave_it)
         self._versions = Versions(self.project, on_back=self._bring_back)
         top = pn.FlexBox(
             self._select, self._name, self._make, pn.Spacer(styles={"flex": "1"}), self._state,
@@ -104,7 +106,7 @@ class StudyEditor(Widget):
         choice = pn.Row(self._load, self._over, styles={"gap": "10px"}, margin=0)
         self.place(
             pn.Column(
-                top, self._said, choice, self._empty, self._both,
+                self._escape, top, self._said, choice, self._empty, self._both,
                 sizing_mode="stretch_width", styles={"gap": "12px"}, margin=0,
             )
         )  # fmt: skip
@@ -172,7 +174,7 @@ class StudyEditor(Widget):
         except (OSError, InputError) as error:
             self._said.object = failure(error, "Not saved")
             return None
-        self._load.visible = self._over.visible = False
+        self._ask(False)
         self._said.object = notice("good", f"Saved as version {version} of {study.name}")
         self._show()
         return version
@@ -218,7 +220,7 @@ class StudyEditor(Widget):
             self._said.object = failure(InputError(str(error)), "It cannot be opened")
             return
         self._known, self._checked = Known(), ""
-        self._said.object, self._load.visible, self._over.visible = "", False, False
+        self._leave_it()
         self._put()
 
     def _create(self, _: Any) -> None:
@@ -237,12 +239,19 @@ class StudyEditor(Widget):
 
     def _conflict(self, words: str) -> None:
         self._said.object = notice("warning", words.format(self.study))
-        self._load.visible = self._over.visible = True
+        self._ask(True)
+
+    def _ask(self, whether: bool) -> None:
+        self._load.visible = self._over.visible = self._escape.on_now = whether
+
+    def _leave_it(self) -> None:
+        self._said.object = ""
+        self._ask(False)
 
     def _reload(self, _: Any) -> None:
         if self._draft:
             self._draft.reload()
-            self._said.object, self._load.visible, self._over.visible = "", False, False
+            self._leave_it()
             self._put()
 
     def _force(self, _: Any) -> None:
@@ -284,7 +293,7 @@ class StudyEditor(Widget):
             self._form_spec = StudyForm(content, issues, self._known)
             self._form.groups = self._form_spec.groups
         self._form.disabled = content is None
-        self._yaml.label = name
+        self._yaml.label, self._yaml.unsaved = name, draft.changed
         self._yaml.issues = told(
             issues, valid=self.valid, readable=content is not None, looked=self._deep is not None
         )

@@ -272,6 +272,12 @@ export function render({ model, el }) {
     area.setAttribute("aria-label", model.label);
     area.readOnly = Boolean(model.readonly);
   };
+  // The browser asks before a page is left, or a notebook closed, with something unsaved on it.
+  const leaving = (event) => {
+    if (model.unsaved || area.value !== told) event.preventDefault();
+  };
+  addEventListener("beforeunload", leaving);
+  model.on("remove", () => removeEventListener("beforeunload", leaving));
   model.on("shown", take);
   model.on("issues", showProblems);
   model.on("hint", showHint);
