@@ -86,10 +86,10 @@ def test_a_revoked_token_stops_a_socket_that_is_open(served) -> None:
 
 CALLS = {
     "research": [("POST", "/studies/validate"), ("POST", "/studies"), ("POST", "/data/fetch"),
-                 ("POST", "/backtests"), ("POST", "/sweeps"), ("POST", "/jobs/x/cancel")],
-    "trade": [("POST", "/nodes/launch"), ("POST", "/nodes/x/kill"), ("POST", "/orders"),
-              ("DELETE", "/orders/x/y"), ("PUT", "/risk/x/limits/y"), ("POST", "/risk/x/halt"),
-              ("POST", "/risk/kill-switch")],
+                 ("POST", "/backtests"), ("POST", "/sweeps"), ("POST", "/sweeps/x/cancel")],
+    "trade": [("POST", "/nodes/launch"), ("POST", "/nodes/rehearse"), ("POST", "/nodes/x/kill"),
+              ("POST", "/orders"), ("DELETE", "/orders/x/y"), ("PUT", "/risk/x/limits/y"),
+              ("POST", "/risk/x/halt"), ("POST", "/risk/kill-switch")],
     "admin": [("GET", "/tokens"), ("POST", "/tokens"), ("DELETE", "/tokens/x"), ("GET", "/audit")],
 }  # fmt: skip
 
@@ -106,6 +106,13 @@ def test_a_scope_opens_no_other(served) -> None:
                 assert scope in found["detail"]
             mine = served.call(method, path, scope, json={} if method in ("POST", "PUT") else None)
             assert mine.status_code != 403
+
+
+def test_a_job_is_cancelled_by_who_may_start_one(served) -> None:
+    found = problem(served.call("POST", "/jobs/x/cancel", "read"), 403, "scope")
+    assert "research or trade" in found["detail"]
+    for scope in ("research", "trade"):
+        problem(served.call("POST", "/jobs/x/cancel", scope), 404, "not-found")
 
 
 def test_another_origin_and_another_host_are_refused(served) -> None:

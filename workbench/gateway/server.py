@@ -67,6 +67,7 @@ def serve(
 
     from workbench.gateway.app import build
     from workbench.gateway.tokens import Tokens
+    from workbench.gateway.wire import Http, Socket
 
     chosen = settings or Settings()
     _check_open(host, chosen, certificate, proxies)
@@ -106,7 +107,10 @@ def serve(
         access_log=False,
         server_header=False,
         date_header=True,
-        ws="websockets-sansio",
+        http=Http,
+        ws=Socket,
+        ws_ping_interval=chosen.ping,
+        ws_ping_timeout=2 * chosen.ping,
         ws_max_size=4_096,  # nothing is expected of who listens
         ws_per_message_deflate=False,
         root_path=chosen.root_path,
@@ -115,7 +119,7 @@ def serve(
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
         limit_concurrency=_MOST_CONNECTIONS,
-        timeout_keep_alive=30,
+        timeout_keep_alive=chosen.patience,
         timeout_graceful_shutdown=_END_SECONDS,
         backlog=_BACKLOG,
     )

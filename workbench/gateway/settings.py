@@ -44,6 +44,10 @@ class Settings:
         How many may listen to events, altogether and with one token.
     queue
         Events that wait for one such client; beyond that it misses some, and is told which.
+    patience
+        Seconds a client has for the whole of a request, and until its next one.
+    ping
+        Seconds between two pings of a WebSocket; who answers none for twice as long is let go.
     dashboard
         Whether the dashboard is served too.
     secure
@@ -59,6 +63,8 @@ class Settings:
     max_clients: int = 500
     max_clients_each: int = 250
     queue: int = 1_000
+    patience: int = 30
+    ping: float = 20.0
     dashboard: bool = True
     secure: bool = False
 
