@@ -23,10 +23,16 @@ def test_a_run_is_rehearsed_and_leaves_nothing_open(project: Project, workbench:
     flips: list[live.Promotion] = []
     events: list[dict[str, Any]] = []
     told: list[Progress] = []
+
+    def flipped(promotion: live.Promotion) -> None:
+        flips.append(promotion)
+        with pytest.raises(WorkbenchError, match="'ema-cross-rehearsal' runs already"):
+            live.rehearse(run, seconds=1)
+
     # A venue of one's own is found again afterwards.
     with venue.start(symbols=["BTCUSDT:price=30000"], project=project) as mine:
         found = live.rehearse(
-            run, seconds=5, on_flip=flips.append, on_event=events.append, on_progress=told.append
+            run, seconds=5, on_flip=flipped, on_event=events.append, on_progress=told.append
         )
         assert announce.find(project).url == mine.url
     assert flips[0].open
@@ -89,19 +95,6 @@ def test_ctrl_c_leaves_nothing_running(project: Project) -> None:
         assert "Traceback" not in said
         assert len(started) >= 2
         assert_nothing_runs(project, started)
-
-
-def test_one_study_is_rehearsed_once_at_a_time(project: Project) -> None:
-    run = backtest.run(live_study(project, risk=RISK), project=project)
-    refused: list[str] = []
-
-    def second(_: object) -> None:
-        with pytest.raises(WorkbenchError) as caught:
-            live.rehearse(run, seconds=1)
-        refused.append(str(caught.value))
-
-    assert live.rehearse(run, seconds=1, on_flip=second).flat
-    assert refused == ["node 'ema-cross-rehearsal' runs already: wait for its end, or stop it"]
 
 
 def test_seconds_that_are_none_are_refused(project: Project, workbench: Any) -> None:

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,6 @@ KILL = "kill"
 JOURNAL = "journal.jsonl"
 ENDED = ("STOPPED", "FAILED", "KILLED", "LOST")
 _ANSWER_SECONDS = 15.0
-_LOOK_SECONDS = 0.02
 _LONGEST_LINE = 2_000  # of a log, on average
 
 
@@ -192,19 +191,25 @@ class Node:
         if known["state"] in ENDED:
             raise WorkbenchError(f"node '{self.id}' does not run: it is {known['state']}")
         (self.folder / KILL).touch()  # so that the supervisor does not start it again
-        late = time.monotonic() + timeout
-        while (known := self.state())["state"] not in ENDED:
-            # Its supervisor may be about to start an engine.
-            if known.get("pid") and _alive(known["pid"], known["engine_born"]):
-                with suppress(ProcessLookupError):
-                    os.kill(known["pid"], signal.SIGKILL)
-            if time.monotonic() > late:
-                raise WorkbenchError(f"node '{self.id}' is {known['state']} after {timeout:g} s")
-            time.sleep(_LOOK_SECONDS)
-        return known
+        # Not once: its supervisor may be about to start an engine.
+        return self.wait(ENDED, timeout, _kill_engine)
 
-    def wait(self, states: tuple[str, ...], timeout: float) -> dict[str, Any]:
+    def wait(
+        self,
+        states: tuple[str, ...],
+        timeout: float,
+        on_look: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    ) -> dict[str, Any]:
         """Wait until it is in one of these states; return what its supervisor said.
+
+        Parameters
+        ----------
+        states
+            See `state`.
+        timeout
+            Seconds.
+        on_look
+            Called with what its supervisor says, as long as it is in none of them.
 
         Raises
         ------
@@ -217,7 +222,8 @@ class Node:
             if time.monotonic() > late:
                 message = f"node '{self.id}' is {known['state']} after {timeout:g} s"
                 raise WorkbenchError(message)
-            time.sleep(_LOOK_SECONDS)
+            on_look(known)
+            time.sleep(0.02)
         return known
 
 
@@ -242,6 +248,12 @@ def node(name: str, project: Project | None = None) -> Node:
         hint = choices(name, known) if known else "There is none yet: workbench node launch STUDY"
         raise InputError(Issue(f"no node '{name}'. {hint}"))
     return known[name]
+
+
+def _kill_engine(known: Mapping[str, Any]) -> None:
+    if known.get("pid") and _alive(known["pid"], known["engine_born"]):
+        with suppress(ProcessLookupError):
+            os.kill(known["pid"], signal.SIGKILL)
 
 
 def _alive(pid: int | None, born: float | None) -> bool:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ from workbench.study import Study
 from workbench.study.fields import is_name
 
 _START_SECONDS = 90.0
-_LOOK_SECONDS = 0.02
 
 
 def launch(
@@ -92,8 +91,13 @@ def launch(
     # Of two launches at once the second finds the first one's node; it must not touch its folder.
     with FileLock(project.gateway / "locks" / f"launch-{node.id}.lock"):
         _begin(node, own, document, {"max_restarts": max_restarts, "back_off": back_off})
+
+    def heed(_: Mapping[str, Any]) -> None:
+        if should_stop():
+            raise Cancelled(f"the launch of '{node.id}' was cancelled")
+
     try:
-        known = _started(node, timeout, should_stop)
+        known = node.wait(("RUNNING", *ENDED), timeout, heed)
     except (Cancelled, KeyboardInterrupt):
         if node.running:
             node.kill()
@@ -101,18 +105,6 @@ def launch(
     if known["state"] != "RUNNING":
         raise WorkbenchError(f"node '{node.id}' did not start: {known['reason']}")
     return node
-
-
-def _started(node: Node, timeout: float, should_stop: ShouldStop) -> dict[str, Any]:
-    """Wait until it is RUNNING or has ended; return what its supervisor said."""
-    late = time.monotonic() + timeout
-    while (known := node.state())["state"] not in ("RUNNING", *ENDED):
-        if should_stop():
-            raise Cancelled(f"the launch of '{node.id}' was cancelled")
-        if time.monotonic() > late:
-            raise WorkbenchError(f"node '{node.id}' is {known['state']} after {timeout:g} s")
-        time.sleep(_LOOK_SECONDS)
-    return known
 
 
 def _begin(node: Node, own: Study, document: Study, options: dict[str, Any]) -> None:
