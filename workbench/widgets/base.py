@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -26,8 +28,36 @@ def load() -> None:
     The first widget made in a kernel does this. Call it in a cell of its own, above, where a
     notebook is to show widgets as soon as it is opened.
     """
+    if in_kernel():
+        _one_thread()
     if not pn.extension._loaded:
         pn.extension(inline=True, design="native")
+
+
+def _one_thread() -> None:
+    """Have what pages send handled by the kernel's main thread, where its cells run.
+
+    JupyterLab sends it to a subshell, which ipykernel runs in a thread beside the main one; a
+    click and a refresh that change a model of Panel's at once then fail.
+    """
+    from IPython import get_ipython
+
+    kernel: Any = get_ipython().kernel
+    for kind in ("comm_open", "comm_msg", "comm_close"):
+        handler = kernel.shell_handlers[kind]
+        if not isinstance(handler, _InMainThread):
+            kernel.shell_handlers[kind] = _InMainThread(handler, kernel.io_loop)
+
+
+class _InMainThread:
+    def __init__(self, handler: Callable[..., Any], loop: Any) -> None:
+        self._handler, self._loop = handler, loop
+
+    def __call__(self, *message: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._handler(*message)
+        else:
+            self._loop.add_callback(self._handler, *message)
 
 
 def in_kernel() -> bool:

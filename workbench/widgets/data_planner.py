@@ -244,7 +244,7 @@ class DataPlanner(Widget):
 
         self._said.object, self._confirmed = "", False
         key = str(self.project.root), str(self.study)
-        _fetches[key] = Job(f"Fetching {self.study}", work, project=self.project)
+        self._watched = _fetches[key] = Job(f"Fetching {self.study}", work, project=self.project)
         self._show()
 
     def _stop(self) -> None:
