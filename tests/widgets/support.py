@@ -12,6 +12,9 @@ from tests.conftest import ROOT
 CLOSED_PAGE = re.compile(
     r"Task exception was never retrieved\nfuture: .*WebSocketClosedError.*\n"
     r"(?:.*\n)*?tornado\.websocket\.WebSocketClosedError\n?"
+    # ... or before it has been given its session.
+    r"|Uncaught exception GET /\w+/ws .*\n(?:.*\n)*?"
+    r"    assert self\._session is not None\n(?:.*\n)*?AssertionError\n?"
 )
 
 

@@ -1,6 +1,7 @@
 """The study editor in Chromium: a mistake is made, found, mended, saved, compared, taken back."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def url(root):
 
 @pytest.fixture
 def study(root):
-    """Put the study back as it was before each test."""
+    """Put the study back as it was before each test, with no stored version."""
+    shutil.rmtree(Project(root).stored, ignore_errors=True)
     path = root / "studies" / "ema-cross.yaml"
     path.write_text(CROSS)
     return path
