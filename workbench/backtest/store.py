@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -113,7 +113,12 @@ class RunStore:
     def stamp(self) -> object:
         """Return something that differs once anything in the store has changed."""
         files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
-        return [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
+        found = []
+        for file in files:
+            with suppress(FileNotFoundError):  # a log of writes comes and goes
+                seen = file.stat()
+                found.append((seen.st_mtime_ns, seen.st_size))
+        return found
 
     def folder(self, run_id: str) -> Path:
         """Return the folder of a run's artefacts."""

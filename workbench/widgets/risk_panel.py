@@ -124,8 +124,11 @@ class RiskPanel(LiveWidget):
     def _offer_value(self) -> None:
         """Write the limit in force into the field."""
         name = self._limit.value
-        self._value.placeholder = f"for example {EXAMPLES[name]}"
-        self._value.value = written(self._limits_known.get(name) or None)
+        # At once: what is typed between the two would be written over.
+        self._value.param.update(
+            placeholder=f"for example {EXAMPLES[name]}",
+            value=written(self._limits_known.get(name) or None),
+        )
 
     def _run(
         self,
