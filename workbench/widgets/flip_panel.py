@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,8 +15,8 @@ import param
 
 from workbench.backtest import Run, RunStore
 from workbench.backtest.glossary import written
-from workbench.checks.gates import Gate
-from workbench.core.errors import Cancelled, InputError, Issue, WorkbenchError
+from workbench.checks.gates import GATES, Gate
+from workbench.core.errors import Cancelled, InputError, Issue
 from workbench.core.progress import OnProgress, Progress, ShouldStop
 from workbench.core.project import Project
 from workbench.live import Promotion, flip
@@ -33,7 +32,6 @@ from workbench.widgets.rehearse import Rehearse
 from workbench.widgets.turns import in_turns
 from workbench.widgets.work import Work
 
-GATES = ("study", "run", "strategy", "smoke", "risk", "credentials", "connection")
 WHERE = {
     "As the study says, else a replay in the sandbox": "study",
     "The practice venue of this project": "practice",
@@ -251,20 +249,7 @@ class FlipPanel(Widget):
 
         def work(tell: OnProgress, should_stop: ShouldStop) -> Node:
             tell(Progress(f"Launching {name}", 0, 0))
-            ended = threading.Event()
-            watch = threading.Thread(
-                target=_end_if_asked, args=(Node(self.project, name), should_stop, ended)
-            )
-            watch.start()
-            try:
-                return found.go(confirm=confirm, who=who, name=name)
-            except WorkbenchError:
-                if should_stop():
-                    raise Cancelled(f"{name} was ended before it traded") from None
-                raise
-            finally:
-                ended.set()
-                watch.join()
+            return found.go(confirm=confirm, who=who, name=name, should_stop=should_stop)
 
         self._launches.begin(f"Launching {name}", work, self._gone_live)
 
@@ -283,15 +268,6 @@ def _wide(most: int) -> dict[str, str]:
 
 def _following(node: Node) -> str:
     return f"watch it in the node monitor, or with: workbench node status {node.id}"
-
-
-def _end_if_asked(node: Node, should_stop: ShouldStop, ended: threading.Event) -> None:
-    """Kill a node that is being launched if its launch is cancelled."""
-    while not ended.wait(0.1):
-        if should_stop() and node.folder.exists() and node.running:
-            with suppress(WorkbenchError):
-                node.kill()
-            return
 
 
 def _finished(project: Project) -> list[Run]:
