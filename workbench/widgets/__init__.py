@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.widgets.adapter_form import AdapterForm
     from workbench.widgets.backtest_runner import BacktestRunner
-    from workbench.widgets.base import Widget, load
+    from workbench.widgets.base import Widget
     from workbench.widgets.data_planner import DataPlanner
     from workbench.widgets.flip_panel import FlipPanel
+    from workbench.widgets.in_notebook import load
     from workbench.widgets.node_monitor import NodeMonitor
     from workbench.widgets.order_ticket import OrderTicket
     from workbench.widgets.risk_panel import RiskPanel
@@ -43,7 +44,7 @@ _HOMES = {
     "StudyEditor": "study_editor",
     "SweepBoard": "sweep_board",
     "Widget": "base",
-    "load": "base",
+    "load": "in_notebook",
 }
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -15,74 +12,12 @@ from panel.custom import JSComponent
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.project import Project
+from workbench.widgets.in_notebook import Frame, in_kernel, ipywidget, load
 from workbench.widgets.look import failure, html, resource
 from workbench.widgets.turns import in_turns
 
 REFRESH_MS = 500
 GROUND = {"background": "var(--page)", "border-radius": "12px", "padding": "16px"}
-
-
-def load() -> None:
-    """Load Panel's scripts into the notebook, once; they come from this machine.
-
-    The first widget made in a kernel does this. Call it in a cell of its own, above, where a
-    notebook is to show widgets as soon as it is opened.
-    """
-    if in_kernel():
-        _one_thread()
-    if not pn.extension._loaded:
-        pn.extension(inline=True, design="native")
-
-
-def _one_thread() -> None:
-    """Have what pages send handled by the kernel's main thread, where its cells run.
-
-    JupyterLab sends it to a subshell, which ipykernel runs in a thread beside the main one; a
-    click and a refresh that change a model of Panel's at once then fail.
-    """
-    from IPython import get_ipython
-
-    kernel: Any = get_ipython().kernel
-    for kind in ("comm_open", "comm_msg", "comm_close"):
-        handler = kernel.shell_handlers[kind]
-        if not isinstance(handler, _InMainThread):
-            kernel.shell_handlers[kind] = _InMainThread(handler, kernel.io_loop)
-
-
-class _InMainThread:
-    def __init__(self, handler: Callable[..., Any], loop: Any) -> None:
-        self._handler, self._loop = handler, loop
-
-    def __call__(self, *message: Any) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self._handler(*message)
-        else:
-            self._loop.add_callback(self._handler, *message)
-
-
-def in_kernel() -> bool:
-    """Whether this process is the kernel of a notebook."""
-    with contextlib.suppress(ImportError):
-        from IPython import get_ipython
-
-        shell = get_ipython()
-        return getattr(shell, "kernel", None) is not None
-    return False
-
-
-def ipywidget(viewer: Any) -> Any:
-    """Return anything of Panel as an ipywidget that asks nothing of another machine."""
-    from bokeh.document import Document
-    from bokeh.models import Spacer
-    from panel.io.notebook import patch_inline_stylesheets
-
-    # A document that has been through this holds its style sheets, instead of asking for them:
-    # the one the models are made in, and the one they are put into.
-    document = Document()
-    patch_inline_stylesheets(Spacer(), document)
-    made = pn.ipywidget(viewer, doc=document)
-    patch_inline_stylesheets(Spacer(), made._document)
-    return made
 
 
 class Theme(JSComponent):
@@ -123,7 +58,7 @@ class Widget(pn.viewable.Viewer):
         self._busy, self._refreshing = False, False
         self._trouble = html()
         self._body = pn.Column(sizing_mode="stretch_width", margin=0)
-        self._frame = pn.Column(
+        self._frame = Frame(
             self._trouble, self._body,
             sizing_mode="stretch_width", margin=0, stylesheets=[resource("palette.css")],
         )  # fmt: skip
