@@ -3,7 +3,9 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,13 @@ from tests.live.conftest import live_study
 from tests.live.test_nodes import SLOW, kinds, wait_for
 from workbench import live
 from workbench.core.errors import InputError
+from workbench.core.journal import Journal, read
 from workbench.core.project import Project
+from workbench.engine.live.guard import Guard
+from workbench.engine.live.limits import Limits
+from workbench.engine.live.observe import Recorder
+from workbench.engine.live.watch import Watchman
+from workbench.study import Risk
 
 Launch = Callable[..., live.Node]
 
@@ -98,6 +106,81 @@ def test_limits_are_changed_while_it_runs(project: Project, launch: Launch, work
     assert answer.code == 2
     assert "1000 USD" in answer.err or "USD" in answer.err
     assert workbench("risk", "set", node.id, "max_orders", "5/1s", "--json").code == 0
+
+
+def test_a_new_launch_has_the_limits_of_its_study(project: Project, launch: Launch) -> None:
+    study = live_study(project, risk={"max_drawdown": "30%"}, speed=86_400 * 400)
+    node = launch(study, back_off=0.1)
+    live.risk.set_limit(node, "max_drawdown", "0.001%", who="ann")
+    wait_for(node, "alert.raised")
+    os.kill(node.state()["pid"], signal.SIGKILL)
+    node.wait(("RESTARTING",), 5)
+    node.wait(("RUNNING",), 20)
+    assert live.risk.show(node)["limits"]["max_drawdown"] == "0.001%"
+    live.risk.halt(node, "lunch", who="ann")
+    node.kill()
+    assert launch(study) == node
+    shown = live.risk.show(node)
+    assert shown["limits"]["max_drawdown"] == "30%"
+    assert shown["alerts"] == []
+    assert shown["used"]["max_drawdown"] == {"USD": "0.00%"}, "halted: the new account is whole"
+    assert (shown["state"], shown["reason"]) == ("halted", "lunch")
+
+
+class Account:
+    """Equity that is what a test says."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.value, self._recorder = "1000", Recorder(journal)
+
+    def watched(self, launch: str, environment: str) -> Watchman:
+        self._recorder.note("lifecycle.starting", launch=launch, environment=environment)
+        market: Any = None
+        return Watchman(
+            Guard(Limits(Risk(max_drawdown="30%"), market), self._recorder),
+            equity=lambda: {"USD": Decimal(self.value)},
+            feeds=list,
+            flatten=print,
+            past=read(self._recorder.journal.path),
+            simulated=environment == "sandbox",
+        )
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[Account]:
+    with Journal(tmp_path / "journal.jsonl", timeout=1.0) as journal:
+        yield Account(journal)
+
+
+@pytest.mark.parametrize(
+    ("launch", "environment", "used"),
+    [
+        ("one", "testnet", "10.00%"),
+        ("two", "testnet", "10.00%"),
+        ("two", "live", "0.00%"),
+        ("two", "sandbox", "0.00%"),
+    ],
+)
+def test_marks_go_on_with_their_account(
+    account: Account, launch: str, environment: str, used: str
+) -> None:
+    first = account.watched("one", "testnet")
+    first.look()
+    first.set_limit("max_drawdown", "1%", "ann")
+    account.value = "900"
+    again = account.watched(launch, environment)
+    again.look()
+    assert again.used()["max_drawdown"] == {"USD": used}
+    assert [each.limit for each in again.alerts] == ["max_drawdown"][: launch == "one"]
+
+
+def test_what_is_used_includes_the_present_equity(account: Account) -> None:
+    watched = account.watched("one", "testnet")
+    watched.look()
+    account.value = "1005"  # between two looks
+    assert watched.used()["max_drawdown"] == {"USD": "0.00%"}
+    account.value = "904.5"
+    assert watched.used()["max_drawdown"] == {"USD": "10.00%"}
 
 
 def test_a_silent_feed_and_a_silent_watcher_are_noticed(project: Project, launch: Launch) -> None:

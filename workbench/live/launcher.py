@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -170,6 +171,7 @@ def _request(own: Study, study: Study, project: Project, node: Node) -> dict[str
             },
             "inputs": inputs,
             "speed": speed,
+            "launch": secrets.token_hex(4),
             "connections": connections(study, project),
             "redis": redis_server.find(project).to_dict() if remembers else None,
         },

@@ -91,7 +91,8 @@ class Node:
     ----------
     request
         ``project``, ``folder``, ``socket`` (paths), ``study`` (its content), ``inputs`` (files by
-        place in the study's data), ``speed`` and ``connections``.
+        place in the study's data), ``speed``, ``connections`` and ``launch``, which tells the
+        engines of one launch from those of others.
     recorder
         Of the node's journal.
     told
@@ -112,7 +113,16 @@ class Node:
         """Build the node, run it, return why it ended."""
         # Where instruments go by other names: on the practice venue.
         known = {"listed_as": names} if (names := self._request["listed_as"]) else {}
-        self._recorder.note("lifecycle.starting", pid=os.getpid(), study=self._study.name, **known)
+        live = self._study.live
+        assert live is not None
+        self._recorder.note(
+            "lifecycle.starting",
+            pid=os.getpid(),
+            study=self._study.name,
+            launch=self._request["launch"],
+            environment=live.environment,
+            **known,
+        )
         plan = self._plan()
         played = assemble.tape(plan)
         loaded = strategy.load(self._study, self._project)
@@ -133,12 +143,14 @@ class Node:
         strategies: dict[str, Any] = {DESK: desk}
         flattener = Flattener(desk, strategies, guard)
         feeds = Feeds(played)
+        kept = not any(each.adapter == "sandbox" for each in live.execution)
         watchman = Watchman(
             guard,
             equity=desk.equity,
             feeds=desk.feeds,
             flatten=flattener.start,
             past=read(self._recorder.journal.path),
+            simulated=not kept,
         )
         doubts = Doubts(
             desk,
@@ -154,9 +166,6 @@ class Node:
             doubts.heard,
             [each for one in plan.connections for each in one.credentials.values()],
         )
-        live = self._study.live
-        assert live is not None
-        kept = not any(each.adapter == "sandbox" for each in live.execution)
         saves = bool(plan.redis) and loaded.strategy.on_save is not Strategy.on_save
         telemetry = Telemetry(self._recorder, cache, guard.limits.market, desk.equity, desk.feeds)
         orders = Orders(

@@ -1,7 +1,7 @@
 """Limits looked at while a node runs: losses, silence, refusals; and what is done when one breaks.
 
-The marks that losses are measured from (peak of the equity, equity at midnight) are journaled, so
-that a restart does not forget a loss.
+The marks that losses are measured from (peak of the equity, equity at midnight) and changes of
+limits are journaled, so that a restart does not forget them. A new launch has its study's limits.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ class Watchman:
     flatten
         Cancels every order and closes every position.
     past
-        The journal so far, for the marks.
+        The journal so far, with the start of this process.
+    simulated
+        Whether the account begins anew with each launch: its marks do then, too.
 
     """
 
@@ -91,6 +93,7 @@ class Watchman:
         feeds: Callable[[], list[dict[str, Any]]],
         flatten: Callable[[str], None],
         past: Iterator[Entry],
+        simulated: bool,
     ) -> None:
         self._guard, self._equity, self._feeds, self._flatten = guard, equity, feeds, flatten
         self.alerts: list[Alert] = []
@@ -102,7 +105,14 @@ class Watchman:
         self._sent: dict[str, float] = {}
         self._latencies: deque[float] = deque(maxlen=_RECENT)
         self._answers: deque[bool] = deque(maxlen=_RECENT)
+        own, launch, environment = guard.limits.risk, None, None
         for entry in past:
+            if entry["type"] == "lifecycle.starting" and entry.get("launch") != launch:
+                launch = entry.get("launch")
+                guard.limits.risk = own  # a change belongs to the launch it was made in
+                if simulated or entry.get("environment") != environment:  # another account
+                    self._day, self._peak, self._midnight = "", {}, {}
+                environment = entry.get("environment")
             self._remember(entry)
 
     def _remember(self, entry: Entry) -> None:
@@ -202,6 +212,7 @@ class Watchman:
     def used(self) -> dict[str, Any]:
         """Return how much of each limit is used."""
         equity = self._equity()
+        self._mark(equity)  # it may have risen since the last look
         used = self._guard.limits.used()
         falls = {code: f"{fall:.2%}" for code, fall in self._falls(equity).items()}
         return used | {"max_drawdown": falls, "max_daily_loss": self._losses(equity)}
