@@ -438,6 +438,19 @@ def test_the_store_is_an_ordinary_database(project, faulty) -> None:
     assert study.load(project.root / "studies" / "faulty.yaml").to_dict() == run.study
 
 
+def test_a_store_of_version_1_is_brought_up(project, faulty) -> None:
+    run = backtest.run(faulty(""))
+    short = study.load(faulty("")).with_values({("study",): "faulty-smoke"})
+    smoke = backtest.run(short, project=project)
+    with sqlite3.connect(project.runs / "runs.sqlite") as database:
+        database.execute("ALTER TABLE runs DROP COLUMN gate")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    store = RunStore(project)
+    assert [each.id for each in store.list()] == [run.id] == [store.get("latest").id]
+    assert store.get(smoke.id).gate == "smoke"
+
+
 def test_an_account_that_cannot_pay_is_refused(project, faulty) -> None:
     with pytest.raises(StudyError, match="settled in USD") as caught:
         backtest.run(faulty(""), {"venues.0.balances": ["1_000_000 EUR"]})

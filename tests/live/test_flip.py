@@ -33,6 +33,13 @@ def test_a_finished_run_goes_live_with_its_own_config(
     promotion = live.flip(run, MAX, on_gate=lambda gate: seen.append(gate.name))
     assert seen == ["study", "run", "strategy", "smoke", "risk", "credentials"]
     assert promotion.open, promotion.gates
+    store = backtest.RunStore(project)
+    assert [each.id for each in store.list()] == [run.id] == [store.get("latest").id]
+    smoke, _ = store.list(gates=True)
+    assert (smoke.gate, smoke.name) == ("smoke", f"{run.name}-smoke")
+    assert store.get(smoke.id) == smoke, "found by its id all the same"
+    (gate,) = (each for each in promotion.gates if each.name == "smoke")
+    assert gate.found.startswith(smoke.id)
     assert promotion.phrase is None
     assert all(change.path.startswith("live") for change in promotion.changes)
     node = promotion.go(who="ann")
@@ -100,6 +107,8 @@ def test_from_the_command_line(
     assert answer.code == 0, answer.err
     assert "ok      smoke" in answer.out
     assert "ema-cross is RUNNING" in answer.out
+    assert len(workbench("runs", "list", "--json").json["runs"]) == 1
+    assert "ema-cross-smoke" in workbench("runs", "list", "--all").out
     answer = workbench("node", "flip", "no-such-run")
     assert answer.code == 2
     assert "no run 'no-such-run'" in answer.err

@@ -50,6 +50,8 @@ class Run:
         See docs/report.md.
     sweep_id, notebook
         The sweep it belongs to; the notebook it was run as.
+    gate
+        The gate that made it for itself; None for a run somebody asked for.
     folder
         Its artefacts.
 
@@ -79,6 +81,7 @@ class Run:
     statistics: dict[str, Any] = field(default_factory=dict)
     sweep_id: str | None = None
     notebook: str | None = None
+    gate: str | None = None
 
     @property
     def finished_well(self) -> bool:

@@ -34,6 +34,7 @@ def run(
     project: Project | None = None,
     run_id: str | None = None,
     notebook: str | Path | None = None,
+    gate: str | None = None,
     on_progress: OnProgress = ignore,
 ) -> Run:
     """Run a study's backtest and return the recorded run.
@@ -51,6 +52,8 @@ def run(
         A run that is queued already; a notebook run through papermill is handed one.
     notebook
         Run it as this notebook, through papermill; the result is the same.
+    gate
+        The gate that runs it for itself: it is in no list of runs unless asked for.
     on_progress
         Called as it goes, with a share of 1.
 
@@ -65,7 +68,13 @@ def run(
 
     """
     running = start(
-        study, params, project=project, run_id=run_id, notebook=notebook, on_progress=on_progress
+        study,
+        params,
+        project=project,
+        run_id=run_id,
+        notebook=notebook,
+        gate=gate,
+        on_progress=on_progress,
     )
     try:
         found = running.wait()
@@ -88,6 +97,7 @@ def start(
     project: Project | None = None,
     run_id: str | None = None,
     notebook: str | Path | None = None,
+    gate: str | None = None,
     sweep_id: str | None = None,
     recorded_params: Mapping[str, Any] | None = None,
     process: subprocess.Popen[bytes] | None = None,
@@ -97,7 +107,7 @@ def start(
 
     Parameters
     ----------
-    study, params, project, run_id, notebook, on_progress
+    study, params, project, run_id, notebook, gate, on_progress
         As for `run`.
     sweep_id, recorded_params
         For a point of a sweep: which sweep, and the parameters `study` has already been given.
@@ -134,6 +144,7 @@ def start(
             params=recorded_params or params or {},
             sweep_id=sweep_id,
             notebook=str(notebook) if notebook else None,
+            gate=gate,
         )
     return Running(store, run_id, study, process, notebook, on_progress)
 

@@ -33,7 +33,7 @@ CANCEL_FILE = "cancel"
 
 _JSON = ("params", "warnings", "digests", "balances", "pnl", "statistics", "study")
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, status TEXT NOT NULL, sweep_id TEXT, notebook TEXT,
@@ -41,7 +41,8 @@ CREATE TABLE IF NOT EXISTS runs (
     progress REAL NOT NULL DEFAULT 0, error TEXT, digest TEXT, orders INTEGER, fills INTEGER,
     params TEXT NOT NULL, study TEXT NOT NULL, warnings TEXT NOT NULL DEFAULT '[]',
     digests TEXT NOT NULL DEFAULT '{}', balances TEXT NOT NULL DEFAULT '{}',
-    pnl TEXT NOT NULL DEFAULT '{}', statistics TEXT NOT NULL DEFAULT '{}'
+    pnl TEXT NOT NULL DEFAULT '{}', statistics TEXT NOT NULL DEFAULT '{}',
+    gate TEXT
 );
 CREATE INDEX IF NOT EXISTS runs_by_time ON runs (created);
 CREATE INDEX IF NOT EXISTS runs_by_sweep ON runs (sweep_id);
@@ -49,12 +50,24 @@ CREATE TABLE IF NOT EXISTS sweeps (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, created TEXT NOT NULL, notebook TEXT,
     study TEXT NOT NULL, points TEXT NOT NULL
 );
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
 
 
 _LOOKING_SECONDS = 0.5
 """Whoever looks whether a lock is held holds it for a moment."""
+
+
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """Make version 2 of version 1, where only their names told the gates' runs."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 1:  # nobody was faster
+            connection.execute("ALTER TABLE runs ADD COLUMN gate TEXT")
+            connection.execute(
+                "UPDATE runs SET gate = 'smoke' WHERE name IN (SELECT name || '-smoke' FROM runs)"
+            )
+            connection.execute("PRAGMA user_version = 2")
 
 
 def _locked(file: IO[bytes], kind: int) -> bool:
@@ -101,6 +114,8 @@ class RunStore:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
                 if version == 0:
                     connection.executescript(_SCHEMA)
+                elif version == 1:
+                    _bring_up(connection)
                 elif version != _VERSION:
                     message = f"the run store {self.path} is of version {version}, not {_VERSION}"
                     raise WorkbenchError(message)
@@ -131,17 +146,19 @@ class RunStore:
         params: Mapping[str, Any],
         sweep_id: str | None = None,
         notebook: str | None = None,
+        gate: str | None = None,
     ) -> str:
-        """Add a queued run; return its id."""
+        """Add a queued run; return its id. `gate`: the gate that makes it for itself."""
         run_id = new_id(str(study["study"]))
         self.folder(run_id).mkdir(parents=True)
         with self._database() as database:
             database.execute(
-                "INSERT INTO runs (id, name, status, sweep_id, notebook, created, params, study) "
-                "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?)",
+                "INSERT INTO runs "
+                "(id, name, status, sweep_id, notebook, created, params, study, gate) "
+                "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
                 (
                     run_id, study["study"], sweep_id, notebook, now(),
-                    json.dumps(dict(params), default=str), json.dumps(study),
+                    json.dumps(dict(params), default=str), json.dumps(study), gate,
                 ),
             )  # fmt: skip
         return run_id
@@ -182,6 +199,8 @@ class RunStore:
     def get(self, run_id: str) -> Run:
         """Return a run by id, by the unique start or end of one, or the newest for ``latest``.
 
+        Runs that gates made for themselves are never ``latest``.
+
         Raises
         ------
         InputError
@@ -190,8 +209,10 @@ class RunStore:
         """
         with self._database() as database:
             if run_id == "latest":
-                query = "SELECT * FROM runs ORDER BY created DESC, rowid DESC LIMIT 1"
-                rows = database.execute(query).fetchall()
+                rows = database.execute(
+                    "SELECT * FROM runs WHERE gate IS NULL "
+                    "ORDER BY created DESC, rowid DESC LIMIT 1"
+                ).fetchall()
             else:
                 rows = database.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchall()
             if not rows and run_id:
@@ -201,8 +222,8 @@ class RunStore:
                     {"part": run_id},
                 ).fetchall()
             if not rows:
-                known = [row["id"] for row in database.execute(
-                    "SELECT id FROM runs ORDER BY created DESC LIMIT 5")]  # fmt: skip
+                query = "SELECT id FROM runs WHERE gate IS NULL ORDER BY created DESC LIMIT 5"
+                known = [row["id"] for row in database.execute(query)]
         if not rows:
             raise InputError(f"no run '{run_id}'. {choices(run_id, known)}")
         if len(rows) > 1:
@@ -218,6 +239,7 @@ class RunStore:
         name: str | None = None,
         before: str | None = None,
         limit: int = -1,
+        gates: bool = False,
     ) -> list[Run]:
         """Return runs, newest first.
 
@@ -229,11 +251,15 @@ class RunStore:
             Only runs that come after the one with this id in the list: to go on where one ended.
         limit
             At most this many; -1 for all.
+        gates
+            Also the runs that gates made for themselves.
 
         """
         wanted = {"status": status, "sweep_id": sweep_id, "name": name}
         given = {column: value for column, value in wanted.items() if value is not None}
         conditions = [f"{column} = ?" for column in given]
+        if not gates:
+            conditions.append("gate IS NULL")
         if before is not None:
             given["before"] = before
             conditions.append("(created, rowid) < (SELECT created, rowid FROM runs WHERE id = ?)")

@@ -135,7 +135,7 @@ def _strategy(study: Study, run: Run, project: Project) -> Gate:
 def _smoke(study: Study, project: Project) -> Gate:
     short = _shortened(study, project)
     try:
-        run = backtest.run(short, project=project)
+        run = backtest.run(short, project=project, gate="smoke")
     except WorkbenchError as error:
         return Gate("smoke", False, str(error), "a short backtest has to pass")
     if not run.finished_well:

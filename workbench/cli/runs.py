@@ -14,13 +14,14 @@ def runs() -> None:
 @click.option("--status", type=click.Choice(["queued", "running", "done", "failed", "cancelled"]))
 @click.option("--study", "name", help="Only runs of the study of this name.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--all", "gates", is_flag=True, help="Also the short runs a flip's gates make.")
 @json_option
-def list_(status: str | None, name: str | None, limit: int, as_json: bool) -> int:
+def list_(status: str | None, name: str | None, limit: int, gates: bool, as_json: bool) -> int:
     """List runs, newest first."""
     from workbench.backtest.store import RunStore
     from workbench.core.project import Project
 
-    found = RunStore(Project.find()).list(status=status, name=name, limit=limit)
+    found = RunStore(Project.find()).list(status=status, name=name, limit=limit, gates=gates)
 
     def text() -> None:
         if not found:

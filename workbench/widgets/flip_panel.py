@@ -137,7 +137,7 @@ class FlipPanel(Widget):
     async def refresh(self) -> None:
         """List the finished runs; show how far a launch has come."""
         if self._looks % _REFRESHES_A_LOOK == 0:
-            found = await asyncio.to_thread(_finished, self.project)
+            found = await asyncio.to_thread(RunStore(self.project).list, status="done", limit=200)
             options = {_run_line(run): run.id for run in found}
             if options != self._runs.options:
                 known = self.run in options.values()
@@ -268,13 +268,6 @@ def _wide(most: int) -> dict[str, str]:
 
 def _following(node: Node) -> str:
     return f"watch it in the node monitor, or with: workbench node status {node.id}"
-
-
-def _finished(project: Project) -> list[Run]:
-    found = RunStore(project).list(status="done", limit=200)
-    # The short runs the gates themselves make vouch for nothing.
-    own = {f"{run.name}-smoke" for run in found}
-    return [run for run in found if run.name not in own]
 
 
 def _run_line(run: Run) -> str:
