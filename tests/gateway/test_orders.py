@@ -1,5 +1,6 @@
 """Orders, risk and nodes over the gateway, on a real node in the sandbox."""
 
+import json
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ from tests.gateway.conftest import LIVE, audit, serving
 from workbench import live
 from workbench.client import GatewayError
 from workbench.core.errors import InputError
+from workbench.gateway.audit import Audit
 
 
 def test_an_order_is_placed_changed_and_cancelled(served, node, order) -> None:
@@ -303,3 +305,41 @@ def test_a_node_that_hangs_is_killed_past_those_who_wait(served, node) -> None:
         assert time.monotonic() - began < 5
     for thread in waiting:
         thread.join(20)
+
+
+def test_the_audit_log_stays_short_and_is_read_from_its_end(served, node) -> None:
+    path = served.project.gateway / "audit.jsonl"
+    for value in (
+        "9" * 300_000,
+        {"AAPL.XNAS": ["x" * 300_000]},
+        {str(n): n for n in range(50_000)},
+    ):
+        body = {"value": value}
+        answer = served.call("PUT", f"/risk/{node.id}/limits/max_orders", "trade", json=body)
+        assert answer.status_code == 422
+        entry = audit(served.project)[-1]
+        assert (entry["status"], len(entry["value"])) == (422, 200)
+    assert max(len(line) for line in path.read_bytes().splitlines()) < 10_000
+    # Any entry is short, also one of many values; the lines of before are read across blocks.
+    log = Audit(served.project)
+    log.write("many", result={f"node-{n}": "flat" for n in range(2_000)}, status=200)
+    log.close()
+    entry = audit(served.project)[-1]
+    assert (entry["action"], entry["status"], entry["cut"]) == ("many", 200, True)
+    assert entry["result"].startswith('{"node-0": "flat"')
+    with path.open("a") as file:
+        file.writelines(json.dumps({"action": str(n), "who": "old"}) + "\n" for n in range(9_000))
+        file.write(json.dumps({"action": "x" * 200_000, "who": "long"}) + "\n\nhalf of a li")
+    found = served.call("GET", "/audit?limit=50&who=old&offset=8950").json()
+    assert [entry["action"] for entry in found["entries"]] == [str(49 - n) for n in range(50)]
+    assert found["next"] is None
+    found = served.call("GET", "/audit?limit=50&offset=1").json()["entries"]
+    assert [entry["action"] for entry in found] == [str(8_999 - n) for n in range(50)]
+    written = list(Audit(served.project).newest())
+    assert [entry["action"] for entry in written[-5:]] == [
+        entry["action"] for entry in audit_lines(path)[:5][::-1]
+    ]
+
+
+def audit_lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]

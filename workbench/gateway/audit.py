@@ -11,10 +11,15 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from workbench.core.files import make_folder
 from workbench.core.project import Project
+
+_LONGEST = 10_000
+_MOST_TEXT = 200
+_BLOCK = 65_536
 
 
 class Audit:
@@ -33,10 +38,12 @@ class Audit:
         self._file: int | None = None
 
     def write(self, action: str, **content: Any) -> None:
-        """Append an entry: when, what, and who did it from where."""
+        """Append an entry: when, what, and who did it from where; cut if it is too long."""
         when = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
         entry = {"at": when, "action": action, **content}
-        line = json.dumps(entry, separators=(",", ":"), default=str).encode() + b"\n"
+        line = _line(entry)
+        if len(line) > _LONGEST:
+            line = _line({key: _short(value) for key, value in entry.items()} | {"cut": True})
         with self._guard:
             if self._file is None:
                 make_folder(self.path.parent)
@@ -46,11 +53,7 @@ class Audit:
 
     def newest(self) -> Iterator[dict[str, Any]]:
         """Yield the entries, newest first; lines that cannot be read are passed over."""
-        try:
-            lines = self.path.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
-            return
-        for line in reversed(lines):
+        for line in _backwards(self.path):
             try:
                 entry = json.loads(line)
             except ValueError:
@@ -64,3 +67,33 @@ class Audit:
             if self._file is not None:
                 os.close(self._file)
                 self._file = None
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    return json.dumps(entry, separators=(",", ":"), default=str).encode() + b"\n"
+
+
+def _short(value: Any) -> Any:
+    if value is None or isinstance(value, bool | float):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    if len(text) <= _MOST_TEXT:
+        return value
+    return f"{text[:_MOST_TEXT]}..."
+
+
+def _backwards(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, the last one first, without reading what is not asked for."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        at, rest = file.seek(0, os.SEEK_END), b""
+        while at:
+            size = min(at, _BLOCK)
+            at -= size
+            file.seek(at)
+            rest, *lines = (file.read(size) + rest).split(b"\n")
+            yield from reversed(lines)
+        yield rest

@@ -6,6 +6,7 @@ but the page that takes one and the sign of life.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections import OrderedDict
@@ -34,6 +35,7 @@ _PUBLIC = ("/login", "/health")
 _READING = ("GET", "HEAD", "OPTIONS")
 _SUBPROTOCOL = "workbench.token."
 _MOST_BUCKETS = 10_000
+_LOOK_SECONDS = 2.0
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -84,7 +86,13 @@ class Guard:
         else:
             if scope["type"] == "http":
                 receive = _limited(receive, self._settings.max_body)
-            await self._app(scope, receive, heard)
+                await self._app(scope, receive, heard)
+            elif _of_dashboard(self._path(scope)):
+                token = scope["state"]["token"]
+                tied = _Tied(receive, heard, lambda: self._good(token))
+                await self._app(scope, tied.receive, tied.send)
+            else:  # the events' socket looks after its token itself
+                await self._app(scope, receive, heard)
         finally:
             if not heard.status:  # it ended without an answer
                 self._note(scope, 0)
@@ -93,7 +101,7 @@ class Guard:
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         self._check_host(headers)
-        _check_origin(headers)
+        _check_origin(headers, scope["scheme"])
         if scope["type"] == "http":
             length = headers.get("content-length", "0")
             if not length.isdecimal() or int(length[:20]) > self._settings.max_body:
@@ -133,6 +141,12 @@ class Guard:
             raise _unauthorized(str(error)) from None
         except (WorkbenchError, OSError) as error:
             raise Problem(500, f"no token can be looked up: {error}", "tokens") from None
+
+    def _good(self, token: Token) -> bool:
+        try:
+            return self._tokens.good(token)
+        except (WorkbenchError, OSError):
+            return False  # as at the door: a store that cannot be read lets nobody in
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, problem: Problem) -> None:
         path = self._path(scope)
@@ -245,6 +259,36 @@ class _Answer:
         await self._send(message)
 
 
+class _Tied:
+    """A WebSocket that ends with its token: nothing that comes after is heard, or answered."""
+
+    def __init__(self, receive: Receive, send: Send, good: Callable[[], bool]) -> None:
+        self._receive, self._send, self._good = receive, send, good
+        self._ended = False
+
+    async def receive(self) -> Message:
+        """Return the next message; a disconnection if the token is no longer good."""
+        coming = asyncio.ensure_future(self._receive())
+        try:
+            while not coming.done() and self._good():
+                await asyncio.wait([coming], timeout=_LOOK_SECONDS)
+            if coming.done() and (
+                coming.result()["type"] == "websocket.disconnect" or self._good()
+            ):
+                return coming.result()
+        finally:
+            coming.cancel()
+        self._ended = True
+        reason = "the token is no longer good"
+        await self._send({"type": "websocket.close", "code": 1008, "reason": reason})
+        return {"type": "websocket.disconnect", "code": 1008, "reason": reason}
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on until the end."""
+        if not self._ended:
+            await self._send(message)
+
+
 def _limited(receive: Receive, most: int) -> Receive:
     """Return a `receive` that ends with 413 where a body without a length goes on too long."""
     count = 0
@@ -277,11 +321,16 @@ def _given(headers: Headers, scope: Scope) -> str | None:
     return cookie.value if cookie else None
 
 
-def _check_origin(headers: Headers) -> None:
-    """Refuse what a page of another origin makes a browser send."""
+def _check_origin(headers: Headers, scheme: str) -> None:
+    """Refuse what a page of another origin makes a browser send.
+
+    Over TLS a page that came without it is another one's. The reverse is not refused: TLS may end
+    at a proxy we know nothing of, as Lab's may.
+    """
     origin = headers.get("origin")
-    if origin is not None and _netloc(origin) != headers.get("host", "").lower():
-        raise Problem(403, f"the origin '{origin[:100]}' is foreign", "origin")
+    clear = origin is not None and scheme in ("https", "wss") and not origin.startswith("https:")
+    if clear or (origin is not None and _netloc(origin) != headers.get("host", "").lower()):
+        raise Problem(403, f"the origin '{(origin or '')[:100]}' is foreign", "origin")
     site = headers.get("sec-fetch-site", "none")
     if site == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
         raise Problem(403, "another site's page asked for this", "origin")

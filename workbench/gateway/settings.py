@@ -51,7 +51,7 @@ class Settings:
     dashboard
         Whether the dashboard is served too.
     secure
-        Whether the browser may send the cookie over HTTPS only.
+        Whether the browser may send the cookie over HTTPS only, also where the login came without.
 
     """
 

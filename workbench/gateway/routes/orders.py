@@ -246,7 +246,7 @@ def routes(gate: Gate) -> APIRouter:
         request: Request,
     ) -> Response:
         """Change a limit while the node runs."""
-        note(request, value=form.value)
+        note(request, value=str(form.value)[:200])  # before it is done: a node may answer too late
         return Json(await ask(node, live.risk.set_limit, limit, form.value, who=who(request)))
 
     @router.post(

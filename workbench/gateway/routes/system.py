@@ -76,7 +76,7 @@ def routes(gate: Gate) -> APIRouter:
             token,
             httponly=True,
             samesite="strict",
-            secure=gate.settings.secure,
+            secure=gate.settings.secure or request.url.scheme == "https",
             path=f"{root}/",
         )
         return response
