@@ -24,7 +24,9 @@ class Theme(JSComponent):
     """Tells when a widget is on a page, whether that is dark, and when that changes."""
 
     dark = param.Boolean(default=False, doc="Whether the page is dark.")
-    ready = param.Integer(default=0, doc="How often it has been shown.")
+    ready = param.Integer(default=0, doc="How often a page has asked to be heard.")
+    heard = param.Integer(default=0, doc="What `ready` was when Python last heard of it.")
+    shown = param.Integer(default=0, doc="On how many pages it has been shown.")
 
     _esm = resource("theme.js")
 
@@ -64,7 +66,8 @@ class Widget(pn.viewable.Viewer):
         )  # fmt: skip
         theme: Any = Theme(width=0, height=0, margin=0)  # type: ignore[no-untyped-call]
         # What changes between the making of a view and its arrival on a notebook's page is lost.
-        theme.param.watch(lambda _: self._begin(), "ready")
+        theme.param.watch(lambda event: setattr(theme, "heard", event.new), "ready")
+        theme.param.watch(lambda _: self._begin(), "shown")
         self._frame.insert(0, theme)
         if dark is None:
             theme.param.watch(self._turn_dark, "dark")
