@@ -36,7 +36,10 @@ def test_the_numbers_are_the_engines(project: Project, launch: Launch) -> None:
     (pnl,) = sample["pnl"]
     gained = Decimal(pnl["realized"]) + Decimal(pnl["unrealized"])
     assert Decimal(sample["equity"]["USD"]) == Decimal(500_000) + gained
-    (position,) = node.status()["positions"]
+    status = node.status()
+    assert status["pnl"] == sample["pnl"]
+    assert status["equity"] == sample["equity"]
+    (position,) = status["positions"]
     last = Decimal(sample["exposure"]["AAPL.XNAS"]["notional"]) / Decimal(position["quantity"])
     assert last == Decimal("-56.1374")  # the last close, and it is short
     assert sample["orders"] == {"initialized": 45, "submitted": 45, "filled": 45}

@@ -99,3 +99,33 @@ def test_figures_that_are_old_say_so():
     ended = View("n", {"state": "FAILED", "reason": "boom\ntrace"}, {"status": Answer({}, now - 9)})
     assert "it has ended: boom" in live_html.age(ended)
     assert "trace" not in live_html.age(ended)
+
+
+def test_equity_and_profit_are_of_one_answer():
+    def pnl(realized, unrealized):
+        own = {"strategy": "S-0", "instrument": "A.B", "currency": "USD"}
+        return [own | {"realized": realized, "unrealized": unrealized}]
+
+    now = {"equity": {"USD": "1030"}, "pnl": pnl("20", "10")}
+    shown = live_html.figures(view(status=now, telemetry={"pnl": pnl("1", "2")}))
+    assert "1,030.00 USD" in shown
+    assert "+20.00" in shown
+    assert "+10.00" in shown
+
+
+def test_what_has_ended_has_no_age_no_load_and_trades_no_more():
+    feed = {"name": "replay", "age_s": 1.5, "rows": 3}
+    said = {
+        "status": {"equity": {"USD": "1"}, "feeds": [feed], "pnl": []},
+        "telemetry": {"process": {"memory_bytes": 250e6, "cpu_percent": 12}},
+        "risk": risk({}) | {"state": "halted"},
+    }
+    runs, ended = view(**said), view(RUNNING | {"state": "KILLED"}, **said)
+    for piece in (live_html.figures, live_html.feeds, lambda one: live_html.overview([one], "")):
+        assert "1.5 s" in piece(runs)
+        assert "1.5 s" not in piece(ended)
+    assert "12% cpu, 250 MB" in live_html.figures(runs)
+    assert "cpu" not in live_html.figures(ended)
+    assert "1.00 USD" in live_html.figures(ended), "the last figures stay"
+    assert "halted" in live_html.overview([runs], "")
+    assert "halted" not in live_html.overview([ended], "") + live_html.head(ended)

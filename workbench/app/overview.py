@@ -191,7 +191,7 @@ def _figures(
     views: Sequence[View], kept: Kept, alerts: Sequence[tuple[str, dict[str, Any]]]
 ) -> str:
     running = sum(view.state.get("state") == "RUNNING" for view in views)
-    halted = sum(live_html.trading(view).get("state") == "halted" for view in views if view.running)
+    halted = sum(live_html.trading(view).get("state") == "halted" for view in views)
     under_way = sum(run.status not in FINISHED for run in kept.runs)
     open_ = sum(alert["acknowledged"] is None for _, alert in alerts)
     tiles = (

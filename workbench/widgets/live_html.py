@@ -93,7 +93,9 @@ def nothing(text: str) -> str:
 
 
 def trading(view: View) -> Mapping[str, Any]:
-    """Return whether orders may leave, as risk or status last said."""
+    """Return whether orders may leave, as risk or status last said; nothing once it has ended."""
+    if not view.running:
+        return {}
     status: Mapping[str, Any] = view.value("status") or {}
     found: Mapping[str, Any] = view.value("risk") or status.get("trading") or {}
     return found
@@ -121,10 +123,8 @@ def overview(views: Sequence[View], chosen: str) -> str:
     rows = []
     for view in views:
         status = view.value("status") or {}
-        running = view.state.get("state") == "RUNNING"
-        silent = running and (view.age("status") or 0) > FRESH_SECONDS
+        silent = _alive(view) and (view.age("status") or 0) > FRESH_SECONDS
         state = badge("silent", "no answer") if silent else badge(str(view.state.get("state")))
-        feeds = status.get("feeds") or []
         mode = str(trading(view).get("state") or "")
         name = escape(view.id)
         pressed = "true" if view.id == chosen else "false"
@@ -135,7 +135,7 @@ def overview(views: Sequence[View], chosen: str) -> str:
             f'<td class="left">{_environment(view)}</td>'
             f'<td class="left">{badge(mode, mode.replace("_", " ")) if mode else NONE}</td>'
             f"<td>{_equity(status)}</td><td>{_count(status, 'positions')}</td>"
-            f"<td>{_count(status, 'orders')}</td><td>{_oldest(feeds) if running else NONE}</td>"
+            f"<td>{_count(status, 'orders')}</td><td>{_feed_age(view)}</td>"
             f"<td>{number(view.state.get('restarts') or 0)}</td></tr>"
         )
     heads = (
@@ -160,7 +160,11 @@ def head(view: View) -> str:
 
 
 def figures(view: View) -> str:
-    """Return the figures of a node in a row: equity with its line, profit, exposure, latency."""
+    """Return the figures of a node in a row: equity with its line, profit, exposure, latency.
+
+    Equity and profit are of one answer, so that they add up. Of a node that has ended the last ones
+    stay; what its process and its feeds do is no more.
+    """
     status = view.value("status") or {}
     sample = view.value("telemetry") or {}
     equity = status.get("equity") or {}
@@ -168,16 +172,20 @@ def figures(view: View) -> str:
     latency = (sample.get("latency") or {}).get("ack") or {}
     process = sample.get("process") or {}
     memory = process.get("memory_bytes")
-    load = "" if not memory else f"{process['cpu_percent']:.0f}% cpu, {memory / 1e6:,.0f} MB"
+    load = (
+        ""
+        if not memory or not _alive(view)
+        else f"{process['cpu_percent']:.0f}% cpu, {memory / 1e6:,.0f} MB"
+    )
     return (
         '<div class="figures">'
         f'<div class="tile equity"><div><span>Equity</span><b>{_equity(status)}</b></div>'
         f"{spark(view, code)}</div>"
-        + _tile("Unrealised", *_profit(sample, "unrealized", code))
-        + _tile("Realised", *_profit(sample, "realized", code))
+        + _tile("Unrealised", *_profit(status, "unrealized", code))
+        + _tile("Realised", *_profit(status, "realized", code))
         + _tile("Exposure", *_exposure(sample))
-        + _tile("Feed age", _oldest(status.get("feeds") or []), _rows(status))
-        + _tile("Order to answer", span(latency.get("p95")), f"p95 · {load}" if load else "p95")
+        + _tile("Feed age", _feed_age(view), _rows(status))
+        + _tile("Order to answer", span(latency.get("p95")), f"p95 · {load or NONE}")
         + "</div>"
     )
 
@@ -207,8 +215,7 @@ def spark(view: View, code: str) -> str:
 def positions(view: View) -> str:
     """Return the open positions."""
     status = view.value("status") or {}
-    sample = view.value("telemetry") or {}
-    open_now = {(each["strategy"], each["instrument"]): each for each in sample.get("pnl") or []}
+    open_now = {(each["strategy"], each["instrument"]): each for each in status.get("pnl") or []}
     rows = []
     for each in status.get("positions") or []:
         gain = open_now.get((each["strategy"], each["instrument"])) or {}
@@ -263,7 +270,7 @@ def feeds(view: View) -> str:
         of = f" / {number(each['of'])}" if each.get("of") else ""
         rows.append(
             f'<tr data-key="{escape(each["name"])}"><th scope="row" class="left">'
-            f"{escape(each['name'])}</th><td>{span(each['age_s'])}</td>"
+            f"{escape(each['name'])}</th><td>{span(each['age_s'] if _alive(view) else None)}</td>"
             f'<td>{number(each["rows"])}{of}</td><td class="left">{state}</td></tr>'
         )
     listed = table(("<Feed", "Age", "Rows", "<"), rows, label="Feeds") if rows else ""
@@ -338,7 +345,12 @@ def _count(status: Mapping[str, Any], key: str) -> str:
     return number(len(status[key])) if key in status else NONE
 
 
-def _oldest(found: Sequence[Mapping[str, Any]]) -> str:
+def _alive(view: View) -> bool:
+    return view.state.get("state") == "RUNNING"
+
+
+def _feed_age(view: View) -> str:
+    found = (view.value("status") or {}).get("feeds") or [] if _alive(view) else []
     ages = [each["age_s"] for each in found if each["age_s"] is not None]
     if found and all(each.get("ended") for each in found):
         return "ended"
@@ -350,11 +362,11 @@ def _rows(status: Mapping[str, Any]) -> str:
     return f"{sum(each['rows'] for each in found):,} rows" if found else ""
 
 
-def _profit(sample: Mapping[str, Any], key: str, code: str) -> tuple[str, str]:
-    if "pnl" not in sample:
+def _profit(status: Mapping[str, Any], key: str, code: str) -> tuple[str, str]:
+    if "pnl" not in status:
         return NONE, ""
-    own = [Decimal(each[key]) for each in sample["pnl"] if each["currency"] == code]
-    others = {each["currency"] for each in sample["pnl"]} - {code}
+    own = [Decimal(each[key]) for each in status["pnl"] if each["currency"] == code]
+    others = {each["currency"] for each in status["pnl"]} - {code}
     return signed(sum(own, Decimal(0))), escape(
         f"{code} and {', '.join(others)}" if others else code
     )

@@ -266,7 +266,7 @@ def _banner(view: View) -> str:
         "reduce_only": "Only orders that make a position smaller leave.",
         "halted": "No order leaves.",
     }.get(state, "")
-    mode = live_html.badge(state, state.replace("_", " ")) if state and view.running else ""
+    mode = live_html.badge(state, state.replace("_", " ")) if state else ""
     reason = f"<b>{escape(str(found['reason']))}</b>" if found.get("reason") else ""
     return (
         f'<section class="sheet banner"><h2>{escape(view.id)}</h2>{mode}'

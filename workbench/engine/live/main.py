@@ -179,6 +179,9 @@ class Node:
         )
         self._recorder.listeners += [watchman.noted, telemetry.noted, orders.noted, memory.noted]
 
+        def status(_: dict[str, Any]) -> dict[str, Any]:
+            return desk.status() | {"trading": guard.to_dict(), "pnl": telemetry.pnl()}
+
         def started() -> None:
             memory.tell(kept=kept, saves=saves)
             orders.start()
@@ -188,7 +191,7 @@ class Node:
             Path(self._request["socket"]),
             desk.operations()
             | orders.operations()
-            | {"status": lambda _: desk.status() | {"trading": guard.to_dict()}}
+            | {"status": status}
             | risk.operations(guard, watchman, flattener)
             | doubts.operations()
             | {"telemetry": lambda _: telemetry.sample()}

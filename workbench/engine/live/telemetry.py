@@ -107,7 +107,7 @@ class Telemetry:
             }
         return {
             "equity": {code: str(value) for code, value in self._equity().items()},
-            "pnl": self._pnl(),
+            "pnl": self.pnl(),
             "exposure": self._exposure(),
             "latency": {"ack": _summary(self._acks), "fill": _summary(self._fills)},
             "loop_lag": _summary(self._lags),
@@ -116,7 +116,8 @@ class Telemetry:
             "process": process,
         }
 
-    def _pnl(self) -> list[dict[str, Any]]:
+    def pnl(self) -> list[dict[str, Any]]:
+        """Return the profit by strategy and instrument, as in `sample`."""
         realized = dict(self._closed)
         unrealized: dict[tuple[str, str, str], Decimal] = {}
         for position in self._cache.positions_open():
