@@ -180,7 +180,8 @@ class Node:
         self._recorder.listeners += [watchman.noted, telemetry.noted, orders.noted, memory.noted]
 
         def status(_: dict[str, Any]) -> dict[str, Any]:
-            return desk.status() | {"trading": guard.to_dict(), "pnl": telemetry.pnl()}
+            found: dict[str, Any] = desk.status()
+            return found | {"trading": guard.to_dict(), "pnl": telemetry.pnl()}
 
         def started() -> None:
             memory.tell(kept=kept, saves=saves)
