@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 from tests.live.conftest import live_study
 from workbench import live
 from workbench.cli.order import order
+from workbench.core.errors import InputError
 from workbench.core.project import Project
 from workbench.engine.live.order_ticket import parse
 
@@ -37,7 +38,7 @@ def test_the_command_lines_are_read() -> None:
 
 
 def test_the_python_examples(
-    project: Project, launch: Callable[..., live.Node], monkeypatch: pytest.MonkeyPatch
+    project: Project, launch: Callable[..., live.Node], monkeypatch: pytest.MonkeyPatch, workbench
 ) -> None:
     monkeypatch.chdir(project.root)
     node = launch(live_study(project, speed=86_400))
@@ -47,6 +48,23 @@ def test_the_python_examples(
     node.ask("pause_feed")
     node.ask("market_status", instrument="AAPL.XNAS", status="TRADING")
     node.ask("step_feed", rows=1)
+    # All other examples could be sent as things stand, too.
+    for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL):
+        assert live.orders.preview(node, json.loads(block))["status"] == "preview"
+    for line in re.findall(r"^ {4}workbench (order submit .*AAPL\.XNAS.*)$", PAGE, re.MULTILINE):
+        options = ["--dry-run", "--json"]
+        answer = workbench(*shlex.split(line.replace("NODE", node.id)), *options)
+        assert answer.code == 0, answer.err
+    # What is wrong is said as the page says it, step by step.
+    errors = tuple(re.findall(r"^ {4}error: (.*?)(?: \.\.\.)?$", PAGE, re.MULTILINE))
+    mended = {"quantity": "0.5", "side": "BUY"}
+    stop = {"instrument": "AAPL.XNAS", "type": "STOP_MARKET", "trigger_price": "3"} | mended
+    for wrong in (stop | {"quantity": "ten", "side": "BYU"}, stop):
+        with pytest.raises(InputError) as refused:
+            live.orders.preview(node, wrong)
+        lines = [re.sub(r"at \d+\.\d+", "at 4.0668", str(each)) for each in refused.value.issues]
+        assert len(lines) == 2
+        assert all(line.startswith(errors) for line in lines), lines
     exec(compile(first, "orders.md", "exec"), found)
     assert found["answer"]["status"] in ("accepted", "filled")
     assert live.orders.list_(node) == []
