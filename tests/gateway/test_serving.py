@@ -11,6 +11,7 @@ import sys
 import httpx
 import pytest
 import trustme
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.conftest import CHROMIUM
@@ -64,11 +65,15 @@ def test_it_ends_when_told_and_nobody_hangs_on_it(project) -> None:
             httpx.Client(headers=served.headers(), trust_env=False) as http,
             http.stream("GET", f"{served.url}/events"),
         ):
+            assert [served.call("GET", "/nodes").status_code for _ in range(5)] == [200] * 5
             served.process.send_signal(signal.SIGINT)
-            assert served.process.wait(15) in (0, 130, -signal.SIGINT)
+            assert served.process.wait(15) == 130
             with pytest.raises(Exception, match=r"1012|1006|close|reset"):
                 line.recv(timeout=5)
-    assert (project.root / "gateway.txt").read_text().count("Traceback") == 0
+    said = (project.root / "gateway.txt").read_text().splitlines()
+    assert said[-1] == "cancelled: interrupted"
+    expected = ("API at", "the address above", "cancelled")
+    assert all(line.startswith(expected) for line in said if line), said
     with (
         Client(served.url, "x", timeout=2) as client,
         pytest.raises(GatewayError, match="no answer"),
@@ -125,6 +130,35 @@ def test_under_a_path_of_a_proxy(project) -> None:
             entered = http.get(f"{base}/login?{served.dashboard.partition('?')[2]}")
             assert entered.headers["location"] == "/proxy/8765/dashboard"
             assert "Path=/proxy/8765/" in entered.headers["set-cookie"]
+
+
+def test_tls_at_a_proxy_counts_as_tls(project) -> None:
+    host = {"Host": "desk.example"}
+    over = {**host, "X-Forwarded-Proto": "https"}
+    with serving(project, "--no-dashboard", "--name", "desk.example", "--proxy", "127.0.0.1") as it:
+        login = "/login?" + it.dashboard.partition("?")[2]
+        for headers, secure in ((over, True), (host, False)):
+            entered = it.call("GET", login, None, headers=headers)
+            assert entered.status_code == 303
+            assert ("Secure" in entered.headers["set-cookie"]) is secure
+        for origin, given, status in (
+            ("https://desk.example", over, 200),
+            ("http://desk.example", over, 403),
+            ("http://desk.example", host, 200),
+        ):
+            headers = {**given, "Origin": origin}
+            assert it.call("GET", "/nodes", "read", headers=headers).status_code == status
+            del headers["Host"]
+            with socket.create_connection(("127.0.0.1", it.port), timeout=10) as wire:
+                try:
+                    with connect(
+                        "ws://desk.example/events", proxy=None, sock=wire,
+                        additional_headers=headers | it.headers("read"),
+                    ):  # fmt: skip
+                        found = 200
+                except InvalidStatus as error:
+                    found = error.response.status_code
+            assert found == status
 
 
 ROUNDABOUT = (

@@ -136,6 +136,51 @@ def test_a_byte_now_and_then_does_not_prolong_it(served) -> None:
     assert time.monotonic() - began < PATIENCE * 5
 
 
+def test_a_request_behind_another_is_waited_for_no_longer(served) -> None:
+    """Pipelined: both came in one piece, and the second does not end."""
+    first = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    second = (
+        f"POST /studies/validate HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+        f"{served.token()}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    ).encode()
+    with line_to(served) as line:
+        line.sendall(first + second)
+        told = heard(line)
+    assert told.count(b"HTTP/1.1 ") == 2
+    assert b"HTTP/1.1 408 " in told
+    with line_to(served) as line:
+        line.sendall(first + second[:50])
+        assert heard(line).startswith(b"HTTP/1.1 200 ")
+
+
+def test_who_never_reads_is_dropped_and_who_reads_slowly_is_not(served) -> None:
+    count = 200
+    one = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+    one += f"{served.token()}\r\n"
+    asked = f"{one}\r\n" * (count - 1) + f"{one}Connection: close\r\n\r\n"
+
+    def small():
+        line = socket.socket()
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        line.settimeout(PATIENCE * 20)
+        line.connect(("127.0.0.1", served.port))
+        line.sendall(asked.encode())
+        return line
+
+    with small() as silent, small() as slow:
+        length, part = 0, b"x"
+        began = time.monotonic()
+        while part:
+            part = slow.recv(1_000_000)
+            length += len(part)
+            if time.monotonic() - began < PATIENCE * 3:
+                time.sleep(PATIENCE / 20)
+        assert time.monotonic() - began > PATIENCE * 3
+        # What had come this far can still be read; the rest never comes.
+        assert len(heard(silent)) < length
+    assert served.call("GET", "/nodes").status_code == 200
+
+
 def test_what_takes_long_to_answer_is_waited_for(served) -> None:
     """Patience is for requests, not for answers: a stream goes on."""
     with line_to(served) as line:

@@ -25,6 +25,7 @@ from workbench.widgets import jobs as work
 
 _KEPT = 500
 _AT_ONCE = 16
+_AT_ONCE_EACH = 8
 
 type Known = dict[str, Any]
 type Work = Callable[[Known, OnProgress, ShouldStop], dict[str, Any]]
@@ -122,12 +123,14 @@ class Jobs:
         Raises
         ------
         Problem
-            429 if as many run as may.
+            429 if as many run as may, altogether or of this token.
 
         """
         with self._guard:
-            if sum(entry.running for entry in self._entries.values()) >= _AT_ONCE:
-                message = f"{_AT_ONCE} jobs run already: wait for one, or cancel it"
+            running = [entry.who for entry in self._entries.values() if entry.running]
+            if len(running) >= _AT_ONCE or running.count(who) >= _AT_ONCE_EACH:
+                most = f"at most {_AT_ONCE}, {_AT_ONCE_EACH} of one token"
+                message = f"too many jobs run already ({most}): wait for one, or cancel it"
                 raise Problem(429, message, "jobs", headers={"Retry-After": "5"})
             entry = Entry(uuid.uuid4().hex[:12], kind, who, scope, time.time(), {})
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,7 +85,19 @@ def serve(
         chosen = replace(chosen, secure=True)
     app = build(project, chosen, tokens=tokens)
 
+    told: list[int] = []
+
     class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # Raised again after the loop has ended: inside it they would cut off what still ends.
+            with super().capture_signals():
+                try:
+                    yield
+                finally:
+                    told.extend(self._captured_signals)
+                    self._captured_signals.clear()
+
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if not (self.should_exit or given):
@@ -93,6 +108,10 @@ def serve(
                 on_ready(base, dashboard)
                 if show:
                     webbrowser.open(dashboard)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            logging.getLogger("uvicorn.error").addFilter(_unexpected)
+            await super().shutdown(sockets)
 
         async def on_tick(self, counter: int) -> bool:
             # Lab shut down from its menu, or killed, tells nobody.
@@ -127,6 +146,15 @@ def serve(
         Server(config).run(sockets=[listening])
     finally:
         listening.close()
+    for number in told:
+        signal.raise_signal(number)
+
+
+def _unexpected(record: logging.LogRecord) -> bool:
+    """Whether something logged at the end is more than a stream that was cut off by it."""
+    kind = record.exc_info[0] if record.exc_info else None
+    cut = record.getMessage().startswith(("ASGI callable returned without", "Cancel "))
+    return not (cut or (kind is not None and issubclass(kind, asyncio.CancelledError)))
 
 
 def _check_open(

@@ -1,12 +1,14 @@
 """What uvicorn leaves open on the wire: requests that do not end, handshakes it cannot read.
 
 Who begins a request and does not end it would keep his connection, and a place, for ever; so would
-who holds a WebSocket and reads nothing. Both classes are handed to uvicorn by `serve`.
+who reads no answer, or holds a WebSocket and reads nothing. Both classes are
+handed to uvicorn by `serve`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import h11
@@ -22,10 +24,12 @@ _FAREWELL_SECONDS = 1.0
 class Http(H11Protocol):
     """Gives a client as long for the whole of a request as for the next one: `timeout_keep_alive`.
 
-    However slowly it comes: a byte a second does not prolong it.
+    However slowly it comes: a byte a second does not prolong it. As long may an answer wait
+    until more of it is read.
     """
 
     _late: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -40,7 +44,35 @@ class Http(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self._rest()
+        self.resume_writing()
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Go on with what came meanwhile: it may be a part of the next request."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
+            self._watch()
+
+    def pause_writing(self) -> None:
+        """Wait for a reader, but not for ever."""
+        super().pause_writing()
+        if self._unread is None:
+            self._look(math.inf)
+
+    def resume_writing(self) -> None:
+        """Go on: it is read."""
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _look(self, before: float) -> None:
+        """Drop a reader who has taken nothing since `before` bytes were left."""
+        left = self.transport.get_write_buffer_size()
+        if left < before:
+            self._unread = self.loop.call_later(self.timeout_keep_alive, self._look, left)
+        elif self.transport.get_protocol() is self:
+            self.transport.abort()
 
     def _watch(self) -> None:
         ours = not self.transport.is_closing() and self.transport.get_protocol() is self
