@@ -6,13 +6,16 @@ import re
 from tests.conftest import ROOT
 from workbench import live
 from workbench.backtest import RunStore
+from workbench.gateway import Tokens
 
 TEXT = (ROOT / "docs" / "gateway.md").read_text()
 
 
 def test_the_client_example(served) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    names = {"url": served.url, "token": served.token("admin")}
+    (scopes,) = re.findall(r"create desk --scope (\w+) --scope (\w+)", TEXT)
+    token = Tokens(served.project).create("desk", scopes)[1]
+    names = {"url": served.url, "token": token}
     try:
         exec(compile(block, "docs/gateway.md", "exec"), names)
     finally:
@@ -21,6 +24,7 @@ def test_the_client_example(served) -> None:
                 node.kill()
     assert names["found"] == {"valid": True, "errors": []}
     assert RunStore(served.project).get(names["run"]["run_id"]).status == "done"
+    assert (names["event"]["type"], names["event"]["reason"]) == ("risk.halted", "lunch")
     assert live.node("ema-cross", served.project).state()["state"] == "STOPPED"
 
 

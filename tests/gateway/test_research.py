@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -11,6 +12,8 @@ from workbench.backtest import RunStore, sweep_results
 from workbench.backtest.insight import importance, in_words
 from workbench.client import GatewayError
 from workbench.core.errors import Cancelled, InputError
+from workbench.gateway.jobs import Jobs
+from workbench.gateway.problems import Problem
 
 STUDY = "studies/ema-cross.yaml"
 SHORT = {"data.0.start": "2011-01-01"}
@@ -142,6 +145,33 @@ def test_jobs_are_cancelled(served) -> None:
         assert again["result"]["words"] == in_words(direct)
         with pytest.raises(InputError, match="statistic"):
             client.sweeps.results(sweep["sweep_id"], statistic="sharp")
+
+
+def test_one_token_does_not_take_all_places_for_jobs(project) -> None:
+    jobs = Jobs(project)
+    go = threading.Event()
+
+    def work(known, on_progress, should_stop):
+        assert go.wait(60)
+        return {}
+
+    def start(who):
+        return jobs.start("rehearsal", "rehearsing", who, work)["job_id"]
+
+    try:
+        first = [start("greedy") for _ in range(8)]
+        with pytest.raises(Problem, match="8 of one token") as caught:
+            start("greedy")
+        assert caught.value.status == 429
+        others = [start("modest") for _ in range(5)] + [start(f"other {n}") for n in range(3)]
+        with pytest.raises(Problem, match="at most 16"):
+            start("late")
+    finally:
+        go.set()
+    for name in first + others:
+        while jobs.get(name)["status"] == "running":
+            time.sleep(0.01)
+    start("greedy")
 
 
 def test_a_sweep_of_another_process_is_cancelled(served) -> None:

@@ -58,7 +58,9 @@ def test_a_taken_port_is_named(served, workbench) -> None:
 
 
 def test_it_ends_when_told_and_nobody_hangs_on_it(project) -> None:
+    project.gateway.chmod(0o755)
     with serving(project, "--no-dashboard") as served:
+        assert project.gateway.stat().st_mode & 0o777 == 0o700, "nobody else looks into it"
         address = f"ws://127.0.0.1:{served.port}/events"
         with (
             connect(address, additional_headers=served.headers(), proxy=None) as line,

@@ -44,7 +44,7 @@ def init(folder: str, as_json: bool) -> int:
         (root / "data").mkdir()
         if not keeps:
             ignored.write_text("data/catalog/\n__pycache__/\n.ipynb_checkpoints/\n")
-        (root / MARKER).mkdir()
+        (root / MARKER).mkdir(mode=0o700)  # orders, journals, tokens: nobody else's business
         (root / MARKER / ".gitignore").write_text("*\n!.gitignore\n")
     except (OSError, shutil.Error) as error:
         for name in (*SHIPPED, "data", MARKER):

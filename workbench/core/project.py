@@ -1,6 +1,7 @@
 """A project: the folder that holds studies, strategies, notebooks, data and ``.gateway/``."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,11 @@ class Project:
     def gateway(self) -> Path:
         """What the workbench keeps: stored configs, runs, locks."""
         return self.root / MARKER
+
+    def shut(self) -> None:
+        """Let nobody else look into what the workbench keeps, where it is ours to say."""
+        with suppress(OSError):  # somebody else's project, or a disk that knows no modes
+            self.gateway.chmod(0o700)
 
     @property
     def catalog(self) -> Path:

@@ -74,6 +74,7 @@ def serve(
 
     chosen = settings or Settings()
     _check_open(host, chosen, certificate, proxies)
+    project.shut()
     tokens = Tokens(project)
     # Taken out of the environment: what this process starts does not get it.
     given = os.environ.pop(TOKEN_VARIABLE, None)
