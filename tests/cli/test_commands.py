@@ -194,6 +194,7 @@ def test_init_makes_a_project_that_runs(workbench, tmp_path) -> None:
     assert sorted(path.name for path in new.iterdir()) == [
         ".gateway", ".gitignore", "data", "notebooks", "strategies", "studies",
     ]  # fmt: skip
+    assert (new / ".gateway").stat().st_mode & 0o777 == 0o700
     answer = workbench("backtest", "run", str(new / "studies" / "my-strategy.yaml"), "--json")
     assert answer.code == 0
     assert Path(answer.json["folder"]).is_relative_to(new)

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -37,14 +38,26 @@ def emit(document: Mapping[str, Any], as_json: bool, text: Callable[[], None]) -
 
 
 def say(message: str = "") -> None:
-    """Print a line for people on standard output."""
-    click.echo(message)
+    """Print lines for people on standard output."""
+    click.echo(shown(message))
 
 
 def note(message: str) -> None:
     """Print a line on standard error."""
     with suppress(OSError):
-        click.echo(message, err=True)
+        click.echo(shown(message), err=True)
+
+
+def shown(text: str) -> str:
+    """Return `text` with what would steer a terminal written out: it may be somebody else's."""
+    if text.isprintable():
+        return text
+    return "".join(
+        repr(each)[1:-1]
+        if unicodedata.category(each) in ("Cc", "Cf") and each not in "\n\t"
+        else each
+        for each in text
+    )
 
 
 def fail(error: WorkbenchError, as_json: bool) -> int:
@@ -94,7 +107,7 @@ def _numeric(value: Any) -> bool:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+    return f"{value:,.4g}" if isinstance(value, float) else shown(str(value))
 
 
 def percent(value: float | None, *, signed: bool = True) -> str | None:
