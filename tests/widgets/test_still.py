@@ -73,6 +73,11 @@ def test_nothing_moves_by_itself(at):
         page = at(name)
         if name == "study":  # what the strategy takes is known once its class has been loaded
             expect(page.get_by_text("Valid: it can run")).to_be_visible(timeout=PATIENCE)
+        if name == "backtest":  # and until then nothing can be run
+            expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled(
+                timeout=PATIENCE
+            )
+            settle(page)
         with still(page):
             # A node is heard of, a clock goes on, files are looked at: several times.
             page.wait_for_timeout(1500)
