@@ -75,3 +75,21 @@ def test_an_open_dashboard_ends_with_its_token(served) -> None:
         assert ended(line) == 1008
     assert time.monotonic() - began > 1
     assert (served.project.root / "gateway.txt").read_text().count("Traceback") == 0
+
+
+def test_a_long_text_may_be_typed_there_and_is_not_heard_where_events_are_told(served) -> None:
+    _, text = Tokens(served.project).create("typist", ["admin"])
+    long = " " * 100_000
+    with opened(served, text) as line:
+        for part in ('{"msgid":"2","msgtype":"PULL-DOC-REQ"}', "{}" + long, "{}"):
+            line.send(part)
+        while '"reqid": "2"' not in line.recv(timeout=10):
+            pass
+    bearer = {"Authorization": f"Bearer {text}"}
+    address = served.url.replace("http", "ws") + "/events"
+    with connect(address, proxy=None, additional_headers=bearer) as line:
+        line.send(long)
+        with pytest.raises(ConnectionClosed) as caught:
+            line.recv(timeout=30)
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 1009

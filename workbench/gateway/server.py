@@ -23,6 +23,7 @@ PORT = 8765
 _BACKLOG = 2_048
 _MOST_CONNECTIONS = 2_000
 _END_SECONDS = 5
+_MOST_TYPED = 4 * 2**20  # bytes of one message of the dashboard: the text of a study
 
 
 def serve(
@@ -131,7 +132,7 @@ def serve(
         ws=Socket,
         ws_ping_interval=chosen.ping,
         ws_ping_timeout=2 * chosen.ping,
-        ws_max_size=4_096,  # nothing is expected of who listens
+        ws_max_size=_MOST_TYPED,
         ws_per_message_deflate=False,
         root_path=chosen.root_path,
         ssl_certfile=certificate,

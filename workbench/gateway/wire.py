@@ -14,11 +14,12 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
+from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS, Request
 
 from workbench.gateway.problems import Problem
 
 _FAREWELL_SECONDS = 1.0
+_MOST_HEARD = 4_096  # bytes of a message of who listens
 
 
 class Http(H11Protocol):
@@ -116,6 +117,12 @@ class Socket(WebSocketsSansIOProtocol):
             )
             self.transport.write(_written(Problem(431, detail, "headers")))
             self.transport.close()
+
+    def handle_connect(self, event: Request) -> None:
+        """Take in a handshake: nothing is expected of who only listens."""
+        super().handle_connect(event)
+        if event.path.partition("?")[0].rstrip("/").endswith("/events"):
+            self.conn.max_message_size = _MOST_HEARD
 
     def keepalive_timeout(self) -> None:
         """Close the connection; what was never read would keep it open."""
