@@ -175,6 +175,9 @@ def visit(browser: Any, address: str, *, live: bool, at: int = 0) -> Visit:
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"])
     if live:
         page.keyboard.down("Control")
+    page.mouse.wheel(0, -250)  # the first may ask for no rows: those around are there
+    page.wait_for_timeout(1_000)
+    page.evaluate("zooms.length = 0")
     for number in range(TURNS):
         page.mouse.wheel(0, -250)
         page.wait_for_function("count => zooms.length >= count", arg=number + 1)
