@@ -316,9 +316,9 @@ def test_the_audit_log_stays_short_and_is_read_from_its_end(served, node) -> Non
     ):
         body = {"value": value}
         answer = served.call("PUT", f"/risk/{node.id}/limits/max_orders", "trade", json=body)
-        assert answer.status_code == 422
+        assert answer.status_code in (409, 422)  # the node may have been ended before
         entry = audit(served.project)[-1]
-        assert (entry["status"], len(entry["value"])) == (422, 200)
+        assert (entry["status"], len(entry["value"])) == (answer.status_code, 200)
     assert max(len(line) for line in path.read_bytes().splitlines()) < 10_000
     # Any entry is short, also one of many values; the lines of before are read across blocks.
     log = Audit(served.project)
